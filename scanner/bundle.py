@@ -1,0 +1,138 @@
+"""A trained model on disk: `model.json` (the card) and `weights.safetensors`. No code in either."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import load as load_safetensors
+from safetensors.numpy import save as save_safetensors
+
+from scanner.errors import SetupError
+from scanner.preprocess import PreprocessSpec
+from scanner.records import write_atomically
+
+CARD = "model.json"
+WEIGHTS = "weights.safetensors"
+DEFAULT_BUNDLE = Path(__file__).parent / "models" / "default"
+_FORMAT = 1
+_SCALE_SUFFIX = ":scale"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model as it is used: weights as float32 whatever the file holds, and the card about them.
+
+    `weights` maps ``<layer>/kernel`` and ``<layer>/bias`` to arrays, kernels HWIO, ``head/kernel``
+    (512, C). `card` is the rest of `model.json` as read.
+    """
+
+    id: str
+    classes: tuple[str, ...]
+    spec: PreprocessSpec
+    temperature: float
+    weights: dict[str, npt.NDArray[np.float32]]
+    card: dict[str, Any]
+
+
+def load(folder: Path) -> Bundle:
+    """Read and verify a bundle; raises `SetupError` with what is wrong and what to do."""
+    card = _load_card(folder)
+    try:
+        stored = (folder / WEIGHTS).read_bytes()
+    except OSError as error:
+        raise SetupError(
+            f"The model's weights {folder / WEIGHTS} cannot be read: {error}"
+        ) from error
+    if (
+        hashlib.sha256(stored).hexdigest() != card["weights_sha256"]
+        or _identify(card) != card["id"]
+    ):
+        raise SetupError(
+            f"The model in {folder} is damaged or was altered (its hash differs from model.json): "
+            "copy it again, or reinstall cxr-scan for the default model."
+        )
+    return Bundle(
+        id=card["id"],
+        classes=tuple(card["classes"]),
+        spec=PreprocessSpec.from_json(card["preprocess"]),
+        temperature=float(card["temperature"]),
+        weights=dequantise(load_safetensors(stored)),
+        card=card,
+    )
+
+
+def _load_card(folder: Path) -> dict[str, Any]:
+    path = folder / CARD
+    if not path.is_file():
+        raise SetupError(
+            f"There is no model in {folder}: expected a folder with {CARD} and {WEIGHTS}, as "
+            "`cxr-scan train` writes it."
+        )
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+        missing = {"id", "format", "classes", "preprocess", "temperature", "weights_sha256"} - set(
+            card
+        )
+    except (OSError, ValueError, TypeError) as error:
+        raise SetupError(f"The model card {path} cannot be read: {error}") from error
+    if missing:
+        raise SetupError(f"The model card {path} lacks {', '.join(sorted(missing))}.")
+    if card["format"] != _FORMAT:
+        raise SetupError(
+            f"The model card {path} has format {card['format']}, this cxr-scan reads {_FORMAT}: "
+            "update cxr-scan or use another model."
+        )
+    return dict(card)
+
+
+def save(folder: Path, card: dict[str, Any], stored: dict[str, npt.NDArray[Any]]) -> str:
+    """Write a bundle and return its id, the hash over weights and card.
+
+    `card` has at least ``classes``, ``preprocess`` and ``temperature``; `stored` are the arrays as
+    they go to disk, for instance from `quantise`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    data = save_safetensors({name: np.ascontiguousarray(a) for name, a in stored.items()})
+    card = {"format": _FORMAT, **card, "weights_sha256": hashlib.sha256(data).hexdigest()}
+    card = {"id": _identify(card), **card}
+    write_atomically(folder / WEIGHTS, data)
+    write_atomically(folder / CARD, json.dumps(card, indent=2, ensure_ascii=False) + "\n")
+    return str(card["id"])
+
+
+def _identify(card: dict[str, Any]) -> str:
+    """Hash everything in the card but the id; the weights take part through their own hash."""
+    content = {name: value for name, value in card.items() if name != "id"}
+    canonical = json.dumps(content, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def quantise(weights: dict[str, npt.NDArray[np.float32]]) -> dict[str, npt.NDArray[Any]]:
+    """Return kernels of convolutions as int8 with one float32 scale per output channel.
+
+    kernel = int8 * scale, symmetric, so that a quarter of the bytes keeps the answers; biases and
+    the head stay float32.
+    """
+    stored: dict[str, npt.NDArray[Any]] = {}
+    for name, array in weights.items():
+        if array.ndim == 4:
+            scale = np.maximum(np.abs(array).max(axis=(0, 1, 2)), 1e-12).astype(np.float32) / 127
+            stored[name] = np.rint(array / scale).astype(np.int8)
+            stored[name + _SCALE_SUFFIX] = scale.astype(np.float32)
+        else:
+            stored[name] = array.astype(np.float32)
+    return stored
+
+
+def dequantise(stored: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[np.float32]]:
+    """Undo `quantise`; float16 and float32 arrays pass as float32."""
+    weights = {}
+    for name, array in stored.items():
+        if not name.endswith(_SCALE_SUFFIX):
+            scale = stored.get(name + _SCALE_SUFFIX, np.float32(1))
+            weights[name] = (array.astype(np.float32) * scale).astype(np.float32)
+    return weights

@@ -1,0 +1,322 @@
+"""The `cxr-scan` command group. Commands import what they need when they run: help is instant."""
+
+import difflib
+import importlib
+import logging
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scanner import __version__
+from scanner.errors import CxrScanError
+from scanner.text import printable
+
+if TYPE_CHECKING:
+    from scanner.pipeline import Summary
+
+EXIT_SETUP = 1
+EXIT_SOME_FAILED = 3
+EXIT_INTERRUPTED = 130
+
+# Commands of other packages: scanner never imports training, it only knows where to find it.
+_ELSEWHERE = {"train": "training.cli:train"}
+
+
+class CommandGroup(click.Group):
+    """A group whose default command is `scan`, and whose other packages load when asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return ["scan", "report", "train", "doctor"]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in _ELSEWHERE:
+            module, _, attribute = _ELSEWHERE[cmd_name].partition(":")
+            command: click.Command = getattr(importlib.import_module(module), attribute)
+            return command
+        return super().get_command(ctx, cmd_name)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        own_options = {"--version", *ctx.help_option_names}
+        if args and args[0] not in own_options and args[0] not in self.list_commands(ctx):
+            args = ["scan", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(
+    cls=CommandGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Example: cxr-scan ./studies   (the same as: cxr-scan scan ./studies)",
+)
+@click.version_option(__version__, prog_name="cxr-scan")
+def cli() -> None:
+    """Scan a folder of chest radiographs overnight; read CSV and report in the morning.
+
+    `cxr-scan FOLDER` scans: see `cxr-scan scan --help` for its options. Research use only, not a
+    medical device.
+    """
+
+
+class Shard(click.ParamType[tuple[int, int]]):
+    """``i/n``: part i of n, counted from 1."""
+
+    name = "i/n"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        if isinstance(value, tuple):
+            return value
+        part, _, parts = str(value).partition("/")
+        if not (part.isdigit() and parts.isdigit() and 1 <= int(part) <= int(parts)):
+            self.fail(f"{value!r} is not of the form i/n with 1 <= i <= n, as in 2/8.", param, ctx)
+        return int(part), int(parts)
+
+
+class Keywords(click.ParamType[tuple[str, ...]]):
+    """DICOM keywords separated by commas."""
+
+    name = "keywords"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        from pydicom.datadict import DicomDictionary, tag_for_keyword
+
+        keywords = tuple(
+            dict.fromkeys(word.strip() for word in str(value).split(",") if word.strip())
+        )
+        for keyword in keywords:
+            if tag_for_keyword(keyword) is None:
+                known = [entry[4] for entry in DicomDictionary.values()]
+                near = difflib.get_close_matches(keyword, known, n=1)
+                hint = f" Did you mean {near[0]}?" if near else ""
+                self.fail(f"{keyword} is no DICOM keyword.{hint}", param, ctx)
+        return keywords
+
+
+@cli.command(
+    short_help="Scan a folder (the default command).",
+    epilog="Example: cxr-scan ./studies --output /results/tonight --limit 500",
+)
+@click.argument("folders", metavar="FOLDER", nargs=-1, required=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Where results go.  [default: ./FOLDER-cxr]",
+)
+@click.option(
+    "-m",
+    "--model",
+    type=click.Path(path_type=Path),
+    help="Folder of a model bundle.  [default: the one that is shipped]",
+)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1, 1024),
+    help="Images judged at once.  [default: by device]",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "float32", "bfloat16"]),
+    default="auto",
+    show_default=True,
+    help="Arithmetic; auto takes the fastest that keeps the labels.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    help="Processes that decode.  [default: one a core, at most 8]",
+)
+@click.option("--limit", type=click.IntRange(1), help="Stop after so many new images.")
+@click.option(
+    "--shard", type=Shard(), default="1/1", help="Scan part i of n, for several machines."
+)
+@click.option(
+    "--include",
+    type=Keywords(),
+    default="",
+    help="Copy DICOM elements into the CSV, e.g. PatientID,AccessionNumber (they identify).",
+)
+@click.option(
+    "--fresh", is_flag=True, help="Delete the results in the output folder and start over."
+)
+@click.option("--strict", is_flag=True, help="Reject what would be flagged for its header.")
+@click.option("--require-gpu", is_flag=True, help="Fail at once if no GPU can be used.")
+@click.option(
+    "--no-report",
+    is_flag=True,
+    help="Write the CSV only; `cxr-scan report` makes the report later.",
+)
+@click.option("--self-contained", is_flag=True, help="Embed the pictures in the report's pages.")
+@click.option("-v", "--verbose", is_flag=True, help="Say what fails as it happens.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+def scan(
+    folders: tuple[str, ...],
+    output: Path | None,
+    model: Path | None,
+    no_report: bool,
+    self_contained: bool,
+    verbose: bool,
+    quiet: bool,
+    shard: tuple[int, int],
+    **options: Any,
+) -> None:
+    """Judge every chest radiograph below FOLDER; write predictions.csv and an HTML report.
+
+    Run the same command again to continue after an interruption, or to add new files. Exit codes: 0
+    done; 1 could not start or go on; 2 wrong usage; 3 done, but some files failed; 130 interrupted.
+    """
+    root = _folder(folders)
+    output = output or Path(f"{root.resolve().name or 'root'}-cxr{_shard_suffix(shard)}")
+
+    from scanner import pipeline
+
+    if model is not None:
+        options["model"] = model
+    settings = pipeline.ScanSettings(root=root, output=output, shard=shard, **options)
+    _log_to_terminal(verbose)
+    signal.signal(signal.SIGTERM, _interrupt)
+    watcher = _watcher(quiet)
+    try:
+        summary = pipeline.scan(settings, watcher)
+    except KeyboardInterrupt:
+        click.echo(
+            f"Interrupted. What was judged is in {output}; run the same command again to continue.",
+            err=True,
+        )
+        raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
+    finally:
+        watcher.close()
+    index = None
+    if not no_report:
+        from scanner.report import render
+
+        index = render(output, self_contained)
+    if not quiet:
+        _say_summary(summary, output, index)
+    if summary.statuses["failed"]:
+        raise click.exceptions.Exit(EXIT_SOME_FAILED)
+
+
+def _folder(folders: tuple[str, ...]) -> Path:
+    """Return the one folder that was meant, or say what is wrong with the words given."""
+    first = Path(folders[0])
+    if not first.exists():
+        commands = ["scan", "report", "train", "doctor"]
+        near = difflib.get_close_matches(folders[0], commands, n=1)
+        siblings = [path.name for path in first.parent.iterdir()] if first.parent.is_dir() else []
+        near_folder = difflib.get_close_matches(first.name, siblings, n=1)
+        hint = ""
+        if near:
+            hint = f" Did you mean the command {near[0]}?"
+        elif near_folder:
+            hint = f" Did you mean the folder {first.parent / near_folder[0]}?"
+        raise click.UsageError(f"{folders[0]!r} is neither a folder nor a command.{hint}")
+    if len(folders) > 1:
+        raise click.UsageError(
+            f"One folder at a time: {' '.join(folders)}. Each has an output folder of its own."
+        )
+    return first
+
+
+def _shard_suffix(shard: tuple[int, int]) -> str:
+    part, parts = shard
+    return f"-{part}of{parts}" if parts > 1 else ""
+
+
+def _log_to_terminal(verbose: bool) -> None:
+    if verbose:
+        from scanner.output import OneLine
+
+        handler = logging.StreamHandler()
+        handler.setFormatter(OneLine("%(message)s"))
+        logging.getLogger("scanner").addHandler(handler)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _watcher(quiet: bool) -> Any:
+    from scanner import progress
+
+    if quiet:
+        return progress.Silence()
+    return progress.Bar() if sys.stderr.isatty() else progress.Lines()
+
+
+def _say_summary(summary: "Summary", output: Path, index: Path | None) -> None:
+    """Print what was found and where to look next."""
+    from scanner.words import PASSED_OVER, in_words
+
+    counts = summary.statuses
+    click.echo(
+        f"{counts.total()} images: {counts['ok']} ok, {counts['flagged']} flagged, "
+        f"{counts['rejected']} rejected, {counts['failed']} failed"
+        f" ({summary.new_rows} new in {summary.seconds:.0f} s)"
+    )
+    if summary.predictions:
+        parts = (f"{name} {count}" for name, count in sorted(summary.predictions.items()))
+        click.echo(f"predictions: {', '.join(parts)}")
+    for reason, count in summary.reasons.most_common():
+        click.echo(f"  {count} {reason}: {in_words(reason)}")
+    for kind, count in sorted(summary.passed_over.items()):
+        click.echo(f"  without a row: {count} {PASSED_OVER.get(kind, kind)}")
+    for warning in summary.warnings:
+        click.echo(f"warning: {printable(warning)}")
+    if summary.device:
+        click.echo(f"device: {summary.device}, {summary.precision}")
+    click.echo(f"rows:   {output / 'predictions.csv'}")
+    if index is not None:
+        click.echo(f"report: {index.resolve().as_uri()}")
+
+
+@cli.command(
+    short_help="Render the report again from predictions.csv.",
+    epilog="Example: cxr-scan report ./studies-cxr --self-contained",
+)
+@click.argument("output", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--self-contained", is_flag=True, help="Embed the pictures in the pages.")
+def report(output: Path, self_contained: bool) -> None:
+    """Render the HTML report again from the results in OUTPUT, the output folder of a scan."""
+    from scanner.report import render
+
+    click.echo(render(output, self_contained).resolve().as_uri())
+
+
+@cli.command(
+    short_help="Show versions, devices, decoders and the model.",
+    epilog="Example: cxr-scan doctor --model ./my-model",
+)
+@click.option("-m", "--model", type=click.Path(path_type=Path), help="Folder of a model bundle.")
+def doctor(model: Path | None) -> None:
+    """Show what a scan would run with: versions, decoders by transfer syntax, model, devices."""
+    from scanner.doctor import findings
+
+    for title, lines in findings(model):
+        click.echo(f"{title}:")
+        for line in lines:
+            click.echo(f"  {line}")
+
+
+def main() -> None:
+    """Run the command line; every deliberate error is one line, never a traceback."""
+    try:
+        code = cli.main(prog_name="cxr-scan", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except CxrScanError as error:
+        click.echo(f"Error: {printable(str(error))}", err=True)
+        code = EXIT_SETUP
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        code = EXIT_INTERRUPTED
+    sys.exit(code if isinstance(code, int) else 0)

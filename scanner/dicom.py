@@ -1,0 +1,296 @@
+"""A DICOM file's bytes become header facts and display pixels."""
+
+import re
+import struct
+import warnings
+import zlib
+from collections.abc import Sequence
+from io import BytesIO
+
+import numpy as np
+import numpy.typing as npt
+import pydicom
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.encaps import parse_basic_offsets
+from pydicom.pixels.processing import apply_color_lut
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from scanner import codecs, display
+from scanner.errors import ReadError, Rejection
+from scanner.pseudonyms import pseudonym
+from scanner.radiograph import MAX_PIXELS, FloatArray, Header
+
+# A deflated data set may not grow beyond this: 90 million 16-bit pixels and a generous header.
+MAX_INFLATED_BYTES = 256 * 1024 * 1024
+_UNDEFINED_LENGTH = 0xFFFFFFFF
+_MAX_TEXT = 64
+# JPEG rounds chroma: channels that differ by no more than this many grey levels of 255 are equal.
+_EQUAL_CHANNELS_TOLERANCE = 2
+
+codecs.register()
+
+
+def parse(data: bytes) -> Dataset:
+    """Return the data set of a DICOM file with or without preamble and file meta (PS3.10).
+
+    Raises `ReadError`: ``too_large`` when a deflated data set inflates beyond the limit,
+    ``damaged_header`` when no data set can be made out, ``truncated`` when there is none at all.
+    """
+    _check_inflated_size(data)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what matters is checked below and by the caller
+            dataset = pydicom.dcmread(BytesIO(data), force=True)
+            if "PixelData" not in dataset and not dataset.get("SOPClassUID"):
+                # A truncated encapsulated image comes back empty; its header can still be read.
+                dataset = pydicom.dcmread(BytesIO(data), force=True, stop_before_pixels=True)
+            elements = list(dataset.elements())
+    except zlib.error as error:
+        raise ReadError("truncated", f"its deflated data set is incomplete ({error})") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # pydicom raises whatever a damaged element makes it stumble on
+        raise ReadError("damaged_header", f"its DICOM header cannot be parsed ({error})") from error
+    if not elements:
+        raise ReadError("truncated", f"it ends after {len(data)} bytes, before any data element")
+    return dataset
+
+
+def _check_inflated_size(data: bytes) -> None:
+    """Inflate a deflated data set piece by piece, keeping nothing, before pydicom does it whole."""
+    if data[128:132] != b"DICM" or str(DeflatedExplicitVRLittleEndian).encode() not in data[:1024]:
+        return
+    (meta_length,) = struct.unpack("<I", data[140:144])
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    rest, size = data[144 + meta_length :], 0
+    try:
+        while rest and size <= MAX_INFLATED_BYTES:
+            size += len(inflater.decompress(rest, 1 << 20))
+            rest = inflater.unconsumed_tail
+    except zlib.error as error:
+        raise ReadError("damaged_header", f"its data set cannot be inflated ({error})") from error
+    if size > MAX_INFLATED_BYTES:
+        raise ReadError(
+            "too_large",
+            f"its {len(data)} bytes inflate to more than {MAX_INFLATED_BYTES >> 20} MB",
+        )
+    if not inflater.eof:
+        raise ReadError("truncated", "its deflated data set ends too early")
+
+
+def facts(dataset: Dataset, key: bytes, include: Sequence[str]) -> Header:
+    """Return the header facts of the CSV; `include` names further elements by DICOM keyword."""
+    return Header(
+        format="dicom",
+        modality=text(dataset, "Modality"),
+        body_part=text(dataset, "BodyPartExamined"),
+        view=text(dataset, "ViewPosition"),
+        photometric=text(dataset, "PhotometricInterpretation"),
+        transfer_syntax=str(_stated_transfer_syntax(dataset)),
+        rows=_size(dataset, "Rows"),
+        columns=_size(dataset, "Columns"),
+        patient=pseudonym(
+            key, "patient", text(dataset, "IssuerOfPatientID") + "\0" + text(dataset, "PatientID")
+        )
+        if text(dataset, "PatientID")
+        else "",
+        study=pseudonym(key, "study", text(dataset, "StudyInstanceUID")),
+        instance=pseudonym(key, "instance", text(dataset, "SOPInstanceUID")),
+        included=tuple((keyword, text(dataset, keyword)) for keyword in include),
+    )
+
+
+def text(dataset: Dataset, keyword: str) -> str:
+    """Return an element as one short line of text; empty if absent or too damaged to read."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            value = dataset.get(keyword)
+            line = "" if value is None else str(value)
+    except Exception:  # an optional element's damage must not cost the image; it reads as blank
+        return ""
+    return re.sub(r"\s+", " ", line).strip()[:_MAX_TEXT]
+
+
+def _size(dataset: Dataset, keyword: str) -> int | None:
+    value = text(dataset, keyword)
+    return int(value) if value.isascii() and value.isdigit() else None
+
+
+def frame_count(dataset: Dataset) -> int:
+    """Return NumberOfFrames, 1 if absent; raises `ReadError` if it is no number."""
+    value = text(dataset, "NumberOfFrames")
+    if not value:
+        return 1
+    if not (value.isascii() and value.isdigit()):
+        raise ReadError(
+            "damaged_header", f"NumberOfFrames is {value!r} where a whole number is expected"
+        )
+    return int(value)
+
+
+def check_complete(dataset: Dataset, data: bytes) -> None:
+    """Raise `ReadError` if the file ends in the middle of an element or of its pixel data.
+
+    Raises `Rejection` with reason ``not_an_image`` for objects that carry no pixels by nature
+    (SR, presentation states, key objects, PDF, plans).
+    """
+    for element in dataset.elements():
+        if isinstance(element, RawDataElement) and element.value is not None:
+            missing = element.length - len(element.value)
+            if element.length != _UNDEFINED_LENGTH and missing > 0:
+                raise ReadError(
+                    "truncated", f"it ends {missing} bytes before the end of element {element.tag}"
+                )
+    if "PixelData" not in dataset:
+        _explain_missing_pixels(dataset, data)
+    frame_count(dataset)
+    if not _transfer_syntax(dataset).is_encapsulated:
+        _check_native_length(dataset)
+
+
+def _explain_missing_pixels(dataset: Dataset, data: bytes) -> None:
+    stream = BytesIO(data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pydicom.dcmread(stream, force=True, stop_before_pixels=True)
+    if data[stream.tell() : stream.tell() + 4] in (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10"):
+        raise ReadError("truncated", "it ends in the middle of its compressed pixel data")
+    sop_class = UID(text(dataset, "SOPClassUID"))
+    is_image = "Image Storage" in sop_class.name or "Rows" in dataset
+    if is_image:
+        raise ReadError("no_pixel_data", "its header describes an image but it holds no PixelData")
+    if sop_class or text(dataset, "Modality"):
+        raise Rejection("not_an_image", f"it is a DICOM object without pixels ({sop_class.name})")
+    raise ReadError("damaged_header", "it has neither a SOP class nor pixel data")
+
+
+def _check_native_length(dataset: Dataset) -> None:
+    rows, columns = _required_sizes(dataset)
+    bits = _whole_number(dataset, "BitsAllocated")
+    samples = _whole_number(dataset, "SamplesPerPixel", default=1)
+    # YBR_FULL_422 shares chroma between two pixels (PS3.3 C.7.6.3.1.2).
+    share = 2 / 3 if text(dataset, "PhotometricInterpretation") == "YBR_FULL_422" else 1
+    needed = int(rows * columns * samples * bits * share) // 8
+    held = len(dataset.PixelData or b"")
+    if held < needed:
+        raise ReadError("truncated", f"its pixel data has {held} bytes where {needed} are needed")
+
+
+def _required_sizes(dataset: Dataset) -> tuple[int, int]:
+    return _whole_number(dataset, "Rows"), _whole_number(dataset, "Columns")
+
+
+def _whole_number(dataset: Dataset, keyword: str, default: int | None = None) -> int:
+    value = _size(dataset, keyword) or default
+    if value is None:
+        found = text(dataset, keyword) or "missing"
+        raise ReadError("damaged_header", f"{keyword} is {found} where a number above 0 is needed")
+    return value
+
+
+def _stated_transfer_syntax(dataset: Dataset) -> UID:
+    meta = getattr(dataset, "file_meta", None)
+    return UID(text(meta, "TransferSyntaxUID")) if meta is not None else UID("")
+
+
+def _transfer_syntax(dataset: Dataset) -> UID:
+    """Return the transfer syntax, inferred from how the header was written if it is not stated."""
+    stated = _stated_transfer_syntax(dataset)
+    if stated:
+        return stated
+    implicit, little_endian = dataset.original_encoding
+    if not little_endian:
+        return ExplicitVRBigEndian
+    return ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+
+
+def read_pixels(dataset: Dataset) -> tuple[FloatArray, str, tuple[str, ...]]:
+    """Decode and return display pixels (H, W) float32 in 0..1, the VOI applied, and flags.
+
+    Raises `ReadError` (``too_large``, ``unsupported_transfer_syntax``, ``damaged_pixels``,
+    ``damaged_header``) or `Rejection` (``colour_image``).
+    """
+    rows, columns = _required_sizes(dataset)
+    if rows * columns > MAX_PIXELS:
+        raise ReadError(
+            "too_large",
+            f"{columns} x {rows} pixels; the limit is {MAX_PIXELS // 1_000_000} million",
+        )
+    syntax = _transfer_syntax(dataset)
+    if syntax not in codecs.DECODERS:
+        retired = " (retired)" if syntax.is_retired else ""
+        raise ReadError(
+            "unsupported_transfer_syntax", f"transfer syntax {syntax}{retired} has no decoder"
+        )
+    dataset.file_meta.TransferSyntaxUID = syntax
+    if syntax.is_encapsulated:
+        _check_one_frame(dataset)
+    _supply_defaults(dataset)
+    stored = _one_channel(_decode(dataset, syntax), dataset)
+    return display.to_display(stored, dataset)
+
+
+def _check_one_frame(dataset: Dataset) -> None:
+    """A basic offset table that is damaged makes pydicom guess; say so before it does."""
+    try:
+        parse_basic_offsets(dataset.PixelData)
+    except Exception as error:  # struct.error, ValueError, IndexError: the table is unreadable
+        raise ReadError(
+            "damaged_pixels", f"its pixel data is not encapsulated ({error})"
+        ) from error
+
+
+def _supply_defaults(dataset: Dataset) -> None:
+    """Fill in elements of the Image Pixel module that careless writers leave out."""
+    if not dataset.get("SamplesPerPixel"):
+        dataset.SamplesPerPixel = 1
+    if not dataset.get("PhotometricInterpretation"):
+        dataset.PhotometricInterpretation = "MONOCHROME2"
+    if dataset.get("PixelRepresentation") not in (0, 1):
+        dataset.PixelRepresentation = 0
+    if not dataset.get("BitsStored"):
+        dataset.BitsStored = dataset.BitsAllocated
+    if dataset.SamplesPerPixel > 1 and dataset.get("PlanarConfiguration") not in (0, 1):
+        dataset.PlanarConfiguration = 0
+
+
+def _decode(dataset: Dataset, syntax: UID) -> npt.NDArray[np.integer]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return np.asarray(dataset.pixel_array)
+    except MemoryError:
+        raise
+    except Exception as error:  # every decoder has error classes of its own
+        reason = " ".join(str(error).split())
+        raise ReadError(
+            "damaged_pixels", f"its {syntax.name} pixel data cannot be decoded ({reason})"
+        ) from error
+
+
+def _one_channel(pixels: npt.NDArray[np.integer], dataset: Dataset) -> npt.NDArray[np.integer]:
+    """Return (H, W); colour whose channels are equal is grey, other colour is rejected."""
+    photometric = str(dataset.PhotometricInterpretation)
+    if photometric == "PALETTE COLOR":
+        pixels = np.asarray(apply_color_lut(pixels, dataset))
+    if pixels.ndim == 3 and pixels.shape[-1] == 3:
+        spread = pixels.max(axis=-1).astype(np.int64) - pixels.min(axis=-1)
+        if spread.max() > _EQUAL_CHANNELS_TOLERANCE:
+            raise Rejection("colour_image", f"it is a colour image ({photometric})")
+        dataset.PhotometricInterpretation = "MONOCHROME2"
+        pixels = pixels[..., 1]
+    elif photometric not in ("MONOCHROME1", "MONOCHROME2"):
+        raise ReadError("damaged_header", f"PhotometricInterpretation is {photometric!r}")
+    if pixels.ndim != 2 or not pixels.size or pixels.dtype.kind not in "ui":
+        raise ReadError(
+            "damaged_pixels", f"it decodes to {pixels.dtype} of shape {pixels.shape}, not one image"
+        )
+    return pixels

@@ -1,0 +1,167 @@
+"""Is this a frontal chest radiograph we may judge? The header's part of the answer.
+
+Headers are often empty and sometimes wrong, so only what a header states plainly rejects; what it
+leaves open is judged and flagged. Under ``--strict`` the flags reject as well.
+"""
+
+import re
+
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.uid import DigitalXRayImageStorageForProcessing
+
+from scanner.dicom import frame_count, text
+from scanner.errors import Rejection
+from scanner.radiograph import FloatArray
+
+# CR, DX: PS3.3 C.7.3.1.1.1; RG is digitised film; DR and XR are not in the standard but occur.
+_RADIOGRAPHY = frozenset({"CR", "DX", "RG", "DR", "XR"})
+# Scanned film and converted files arrive as these; they say nothing about what is shown.
+_UNCLEAR_MODALITIES = frozenset({"", "OT", "SC", "HC"})
+
+_CHEST = re.compile(
+    r"CHEST|THORA[XKC](?!IC ?SP)|TORAX|TÓRAX|TORACE|LUNG|\bCXR\b|^CHST|POUMON|BRUST"
+)
+# Words of PS3.16 CID 4031 and what vendors write for body parts that are not the chest.
+_ELSEWHERE = re.compile(
+    r"ABDOM|ANKLE|ARM\b|BREAST|CLAVICLE|COCCYX|COLON|EAR\b|ELBOW|EXTREMITY|EYE|FACE|FACIAL|FEMUR|"
+    r"FIBULA|FINGER|FOOT|FOREARM|HAND|HEAD|HEEL|HIP|HUMERUS|ILEUM|JAW|KIDNEY|KNEE|LEG\b|LIMB|"
+    r"LIVER|MANDIBLE|MAXILLA|NASAL|NECK|NOSE|ORBIT|PATELLA|PELVI|RADIUS|\bRIBS?\b|SACRUM|SCAPULA|"
+    r"SHOULDER|SINUS|SKULL|SPINE|STERNUM|TEETH|THIGH|THUMB|TIBIA|\bTOES?\b|TOOTH|ULNA|WRIST|"
+    r"ZYGOMA|DENTAL"
+)
+_FRONTAL_VIEW = re.compile(r"^(PA|AP|POSTERO.?ANTERIOR|ANTERO.?POSTERIOR|FRONTAL)\b")
+_LATERAL_VIEW = re.compile(r"^(LL|RL|LAT|LATERAL|LLAT|RLAT)$|\bLATERAL\b(?! DECUB)")
+_OBLIQUE_VIEW = re.compile(r"^([LR]PO|[LR]AO|[LR]LO)$|OBLIQUE|\bOBL\b")
+_DECUBITUS_VIEW = re.compile(r"^(LLD|RLD)$|DECUB")
+_NOT_HUMAN = re.compile(
+    r"\b(CANINE|FELINE|EQUINE|BOVINE|AVIAN|VETERINAR\w*|CANIS|FELIS|EQUUS)\b", re.IGNORECASE
+)
+# Names under which other programs store their findings beside the images.
+_OTHER_PROGRAM = re.compile(
+    r"\b(lunit|insight cxr|qure|qxr|annalise|oxipit|chestlink|gleamer|chestview|milvue|"
+    r"infervision|inferread|vuno|deepnoid|riverain|clearread|aidoc|red dot|rayscape|"
+    r"radiobotics|arterys|zebra medical|cxr-scan|cad4tb|jf cxr|"
+    r"ai[ -]?(result|report|overlay|heat ?map|findings|analysis|score)s?|"
+    r"heat ?map|saliency|grad-?cam|cad (result|overlay|marks?)|computer aided detection)\b",
+    re.IGNORECASE,
+)
+_OTHER_PROGRAM_FIELDS = (
+    "SeriesDescription",
+    "Manufacturer",
+    "ManufacturerModelName",
+    "DerivationDescription",
+    "ImageComments",
+    "ProtocolName",
+    "SoftwareVersions",
+)
+_DESCRIPTIONS = (
+    "SeriesDescription",
+    "ProtocolName",
+    "AcquisitionDeviceProcessingDescription",
+)
+# Less than one grey level of 255 between dark and bright: nothing is shown.
+_MIN_CONTRAST = 1 / 255
+# Half the model's input: finer structure than that is not there to be judged.
+_MIN_SIDE = 128
+
+
+def admit_header(dataset: Dataset) -> tuple[str, ...]:
+    """Return the flags that the header raises; raise `Rejection` if it rules the image out.
+
+    Reasons: ``multi_frame``, ``other_modality``, ``ai_result``, ``not_human``, ``for_processing``,
+    ``other_body_part``, ``lateral_view``, ``oblique_view``. Flags: ``modality_unclear``,
+    ``body_part_missing``, ``body_part_unclear``, ``view_missing``, ``view_unclear``,
+    ``view_decubitus``, ``orientation_unusual``.
+    """
+    frames = frame_count(dataset)
+    if frames > 1:
+        raise Rejection("multi_frame", f"it has {frames} frames where one radiograph is expected")
+    flags = _check_modality(dataset)
+    _check_origin(dataset)
+    flags += _check_body_part(dataset)
+    flags += _check_view(dataset)
+    return tuple(flags)
+
+
+def _check_modality(dataset: Dataset) -> list[str]:
+    modality = text(dataset, "Modality").upper()
+    if modality in _RADIOGRAPHY:
+        return []
+    if modality in _UNCLEAR_MODALITIES:
+        return ["modality_unclear"]
+    raise Rejection("other_modality", f"its modality is {modality}, not CR or DX")
+
+
+def _check_origin(dataset: Dataset) -> None:
+    for keyword in _OTHER_PROGRAM_FIELDS:
+        found = _OTHER_PROGRAM.search(text(dataset, keyword))
+        if found:
+            raise Rejection(
+                "ai_result", f"{keyword} names another program's result ({found.group()})"
+            )
+    animal_fields = ("PatientSpeciesDescription", "PatientBreedDescription", *_DESCRIPTIONS)
+    for keyword in (*animal_fields, "InstitutionName", "ResponsibleOrganization"):
+        found = _NOT_HUMAN.search(text(dataset, keyword))
+        if found:
+            raise Rejection("not_human", f"{keyword} says that the patient is an animal")
+    if (
+        text(dataset, "SOPClassUID") == DigitalXRayImageStorageForProcessing
+        or text(dataset, "PresentationIntentType").upper() == "FOR PROCESSING"
+    ):
+        raise Rejection(
+            "for_processing", "it is raw detector data (FOR PROCESSING), not to be read"
+        )
+
+
+def _check_body_part(dataset: Dataset) -> list[str]:
+    stated = text(dataset, "BodyPartExamined").upper().replace("_", " ")
+    region = stated or _code_meaning(dataset, "AnatomicRegionSequence")
+    if not region:
+        return ["body_part_missing"]
+    if _CHEST.search(region):
+        return []
+    if _ELSEWHERE.search(region):
+        raise Rejection("other_body_part", f"its body part is {region}, not the chest")
+    return ["body_part_unclear"]
+
+
+def _check_view(dataset: Dataset) -> list[str]:
+    stated = text(dataset, "ViewPosition").upper()
+    view = stated or _code_meaning(dataset, "ViewCodeSequence")
+    orientation = [
+        part.strip("' ") for part in text(dataset, "PatientOrientation")[1:-1].split(",")
+    ]
+    if not view:
+        descriptions = " ".join(text(dataset, keyword).upper() for keyword in _DESCRIPTIONS)
+        if _LATERAL_VIEW.search(descriptions):
+            raise Rejection("lateral_view", "its description says that it is a lateral view")
+        # The rows of a lateral view run from front to back (PS3.3 C.7.6.1.1.1).
+        if orientation[0][:1] in ("A", "P"):
+            raise Rejection("lateral_view", f"its PatientOrientation {orientation} is lateral")
+        return ["view_missing"]
+    if _DECUBITUS_VIEW.search(view):
+        return ["view_decubitus"]
+    if _LATERAL_VIEW.search(view):
+        raise Rejection("lateral_view", f"its view is {view}, not PA or AP")
+    if _OBLIQUE_VIEW.search(view):
+        raise Rejection("oblique_view", f"its view is {view}, not PA or AP")
+    flags = [] if _FRONTAL_VIEW.search(view) else ["view_unclear"]
+    if orientation != [""] and (orientation[0][:1] != "L" or orientation[-1][:1] != "F"):
+        flags.append("orientation_unusual")
+    return flags
+
+
+def _code_meaning(dataset: Dataset, keyword: str) -> str:
+    items = dataset.get(keyword)
+    return text(items[0], "CodeMeaning").upper() if items else ""
+
+
+def admit_pixels(pixels: FloatArray) -> tuple[str, ...]:
+    """Return the flags that display pixels (H, W) in 0..1 raise.
+
+    Raises `Rejection` with reason ``blank_image`` when nothing is shown. Flag: ``low_resolution``.
+    """
+    if float(np.ptp(pixels)) < _MIN_CONTRAST:
+        raise Rejection("blank_image", "it shows nothing: every pixel has the same grey")
+    return ("low_resolution",) if min(pixels.shape) < _MIN_SIDE else ()

@@ -1,0 +1,93 @@
+"""The output folder: one scan at a time in it, its log, and starting over."""
+
+import contextlib
+import logging
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from scanner.errors import SetupError
+from scanner.text import printable
+
+PREDICTIONS = "predictions.csv"
+MANIFEST = "manifest.json"
+# What a scan writes, so that --fresh deletes nothing else.
+_FILES = (PREDICTIONS, "sources.csv", MANIFEST, "run.log")
+REPORT = "report"
+
+
+class OneLine(logging.Formatter):
+    """UTC times, and nothing in a message may end its line or move the terminal's cursor."""
+
+    converter = staticmethod(time.gmtime)
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
+@contextlib.contextmanager
+def prepared(folder: Path, fresh: bool) -> Iterator[None]:
+    """Hold the output folder for one run, made if it is missing, with its log open.
+
+    Raises `SetupError` if it cannot be written, or another scan is at work in it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock", timeout=0)
+        with lock:
+            if fresh:
+                _clear(folder)
+            with _log_to(folder / "run.log"):
+                yield
+    except Timeout:
+        raise SetupError(
+            f"Another scan is writing into {folder}: wait for it, or choose another --output."
+        ) from None
+    except OSError as error:
+        raise SetupError(
+            f"The output folder {folder} cannot be written ({error.strerror or error}): make room "
+            "or give it write permission, then run the same command again; it continues."
+        ) from error
+
+
+def _clear(folder: Path) -> None:
+    for name in _FILES:
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / REPORT, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _log_to(path: Path) -> Iterator[None]:
+    logger = logging.getLogger("scanner")
+    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+    handler.setFormatter(OneLine("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
+
+
+def refuse_other_run(previous: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
+    """Raise `SetupError` if earlier results there were made in a way these must not be mixed with.
+
+    Both are manifest values; compared are the scanned folder, the model and ``--strict``.
+    """
+    for name, what in (("root", "the folder"), ("model", "model"), ("strict", "strict")):
+        if name in previous and previous[name] != now[name]:
+            raise SetupError(
+                f"{folder} holds results of {what} {previous[name]}, this run is of {now[name]}: "
+                "choose another --output, or --fresh to start over there."
+            )
+
+
+def picture_paths(folder: Path, sha256: str) -> tuple[Path, Path]:
+    """Return where radiograph and overlay of a judged file lie in output folder `folder`."""
+    place = folder / REPORT / "thumbs" / sha256[:2]
+    return place / f"{sha256}.jpg", place / f"{sha256}-cam.jpg"

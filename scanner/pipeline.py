@@ -1,0 +1,347 @@
+"""One run: list the files, read them, judge what may be judged, write a row for every one.
+
+Read `_Run.execute` from top to bottom: sources -> readings -> batches -> records.
+"""
+
+import itertools
+import logging
+import os
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Protocol
+
+from scanner import bundle as bundles
+from scanner import manifest, output, thumbnails
+from scanner.decoding import Decoders, Reading, ReadSettings
+from scanner.predictor import CPU_BATCH_SIZE, GPU_BATCH_SIZE, Predictions, Predictor
+from scanner.pseudonyms import load_key
+from scanner.records import Record, RecordFile, header_row
+from scanner.text import cell
+from scanner.walk import Source, list_files
+
+logger = logging.getLogger("scanner")
+
+# Rows without a prediction do not fill a batch; write them at the latest after so many.
+_MAX_UNWRITTEN = 256
+_MAX_WORKERS = 8
+
+
+@dataclass(frozen=True)
+class ScanSettings:
+    """The options of one run, read once in cli.py; None means chosen by measurement."""
+
+    root: Path
+    output: Path
+    model: Path = bundles.DEFAULT_BUNDLE
+    batch_size: int | None = None
+    precision: str = "auto"
+    workers: int | None = None
+    limit: int | None = None
+    shard: tuple[int, int] = (1, 1)
+    include: tuple[str, ...] = ()
+    fresh: bool = False
+    strict: bool = False
+    require_gpu: bool = False
+
+
+@dataclass
+class Summary:
+    """What a run found; the counters cover all rows of the output folder, earlier runs' too."""
+
+    files: int = 0
+    new_rows: int = 0
+    kept_rows: int = 0
+    statuses: Counter[str] = field(default_factory=Counter)
+    predictions: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    passed_over: Counter[str] = field(default_factory=Counter)
+    warnings: list[str] = field(default_factory=list)
+    device: str = ""
+    precision: str = ""
+    batch_size: int | None = None
+    seconds: float = 0.0
+    predicting_seconds: float = 0.0
+
+    def count(self, status: str, prediction: str, reason: str) -> None:
+        self.statuses[status] += 1
+        if prediction:
+            self.predictions[prediction] += 1
+        if reason:
+            self.reasons[reason] += 1
+
+
+class Progress(Protocol):
+    """Whoever watches a run."""
+
+    def start(self, files: int) -> None:
+        """Say how many files are still to be read."""
+
+    def advance(self, files: int, summary: Summary) -> None:
+        """Say that so many more files are done, after each batch."""
+
+
+def scan(settings: ScanSettings, progress: Progress) -> Summary:
+    """Scan `settings.root` into `settings.output` and return what was found.
+
+    Results already there stand; only files that are new or changed are read. Raises `SetupError` if
+    the run cannot start or go on; what was written by then stands, and the same command continues.
+    """
+    bundle = bundles.load(settings.model)
+    key = load_key()
+    with output.prepared(settings.output, settings.fresh):
+        return _Run(settings, bundle, key).execute(progress)
+
+
+class _Run:
+    """The state of one run: what was judged, what is counted, the predictor once it is needed."""
+
+    def __init__(self, settings: ScanSettings, bundle: bundles.Bundle, key: bytes) -> None:
+        self._settings = settings
+        self._bundle = bundle
+        self._read_settings = ReadSettings(bundle.spec, key, settings.include, settings.strict)
+        self._summary = Summary()
+        self._judged: dict[str, str] = {}  # file hash or instance pseudonym -> path
+        self._predictor: Predictor | None = None
+        self._manifest = manifest.Manifest(settings.output / output.MANIFEST)
+        self._earlier_runs: list[dict[str, Any]] = []
+
+    def execute(self, progress: Progress) -> Summary:
+        started = time.monotonic()
+        self._open_manifest()
+        sources = self._list_sources()
+        header = header_row(self._bundle.classes, self._settings.include)
+        with RecordFile(self._settings.output, header) as records:
+            todo = self._resume(records, sources)
+            if self._settings.require_gpu:
+                self._ready_predictor()
+            progress.start(len(todo))
+            try:
+                for files, readings in self._batches(todo):
+                    rows = self._judge(readings)
+                    records.append(rows)
+                    self._count(rows)
+                    progress.advance(files, self._summary)
+            except BaseException as error:
+                self._close_manifest("interrupted" if _is_stop(error) else "failed", started)
+                raise
+        self._close_manifest("complete", started)
+        return self._summary
+
+    def _open_manifest(self) -> None:
+        settings = self._settings
+        now = {
+            "root": str(settings.root.resolve()),
+            "model": self._bundle.id,
+            "strict": settings.strict,
+        }
+        previous = manifest.load(self._manifest.path)
+        output.refuse_other_run(previous, now, settings.output)
+        self._earlier_runs = previous.get("runs", [])
+        self._manifest.save(
+            **now,
+            state="running",
+            classes=list(self._bundle.classes),
+            include=list(settings.include),
+            card={k: v for k, v in self._bundle.card.items() if k != "classes"},
+            versions=manifest.versions(),
+        )
+
+    def _close_manifest(self, state: str, started: float) -> None:
+        summary = self._summary
+        summary.seconds = time.monotonic() - started
+        if self._predictor is not None:
+            summary.batch_size = self._predictor.batch_size  # it may have been halved
+            summary.predicting_seconds = self._predictor.seconds
+        run = {
+            "ended": _now(),
+            "state": state,
+            "new_rows": summary.new_rows,
+            "seconds": round(summary.seconds, 1),
+            "predicting_seconds": round(summary.predicting_seconds, 1),
+            "device": summary.device,
+            "precision": summary.precision,
+            "batch_size": summary.batch_size,
+        }
+        self._manifest.save(
+            state=state,
+            files=summary.files,
+            statuses=dict(summary.statuses),
+            predictions=dict(summary.predictions),
+            reasons=dict(summary.reasons),
+            passed_over=dict(summary.passed_over),
+            warnings=summary.warnings,
+            runs=[*self._earlier_runs, run],
+        )
+
+    def _list_sources(self) -> list[Source]:
+        settings, summary = self._settings, self._summary
+        listing = list_files(settings.root.resolve(), skip=settings.output.resolve())
+        sources = [source for source in listing.sources if _in_shard(source, settings.shard)]
+        summary.files = len(sources)
+        summary.passed_over.update(listing.passed_over)
+        for folder in listing.unreadable_folders:
+            self._warn(f"folder {folder} cannot be opened; the files in it have no rows")
+        return sources
+
+    def _resume(self, records: RecordFile, sources: list[Source]) -> list[Source]:
+        """Take in the rows that stand and return the sources that still need one."""
+        done = set()
+        for row in records.resume(sources):
+            done.add(row["path"])
+            self._summary.count(row["status"], row["prediction"], row["reason"])
+            if row["prediction"]:
+                self._remember(row["sha256"], row["instance"], row["path"])
+        self._summary.kept_rows = len(done)
+        return [source for source in sources if cell(source.relative) not in done]
+
+    def _batches(self, todo: list[Source]) -> Iterator[tuple[int, list[tuple[Source, Reading]]]]:
+        """Read files and yield batches: how many files they took, and the readings of images."""
+        workers = self._settings.workers or min(os.cpu_count() or 1, _MAX_WORKERS)
+        # Enough ahead to fill the next batch while one is being judged; 0.1 MB each.
+        lookahead = 2 * ((self._settings.batch_size or GPU_BATCH_SIZE) + workers)
+        with Decoders(self._read_settings, workers, lookahead) as decoders:
+            files, to_judge, batch = 0, 0, []
+            limit = self._settings.limit
+            for source, reading in decoders.read(todo):
+                files += 1
+                if reading.status == "not_an_image":
+                    self._summary.passed_over[reading.kind] += 1
+                    continue
+                admitted = self._refuse_duplicate(source, reading)
+                batch.append((source, admitted))
+                to_judge += not admitted.status
+                limit = None if limit is None else limit - 1
+                if to_judge >= self._batch_size() or len(batch) >= _MAX_UNWRITTEN or limit == 0:
+                    yield files, batch
+                    files, to_judge, batch = 0, 0, []
+                if limit == 0:
+                    return
+            yield files, batch
+
+    def _batch_size(self) -> int:
+        if self._predictor is not None:
+            return self._predictor.batch_size
+        return self._settings.batch_size or CPU_BATCH_SIZE
+
+    def _refuse_duplicate(self, source: Source, reading: Reading) -> Reading:
+        """The first of several equal images is judged; the rest say which one that was."""
+        if reading.status:
+            return reading
+        instance = reading.header.instance
+        original = self._judged.get(reading.sha256) or self._judged.get(instance)
+        if original:
+            detail = f"duplicate_of {original}"
+            return replace(reading, status="rejected", reason="duplicate", detail=detail)
+        self._remember(reading.sha256, instance, source.relative)
+        return reading
+
+    def _remember(self, file_hash: str, instance: str, path: str) -> None:
+        self._judged.setdefault(file_hash, path)
+        if instance:
+            self._judged.setdefault(instance, path)
+
+    def _judge(self, batch: list[tuple[Source, Reading]]) -> list[tuple[Source, Record]]:
+        """Return a record for every reading, in order; pictures go to the report's folder."""
+        inputs = [r.model_input for _, r in batch if not r.status and r.model_input is not None]
+        predictions = self._ready_predictor().predict(inputs) if inputs else None
+        index = itertools.count()
+        rows = []
+        for source, reading in batch:
+            record = _facts_of(source, reading, self._bundle.id)
+            if not reading.status and predictions is not None:
+                record = self._with_prediction(record, reading, predictions, next(index))
+            rows.append((source, record))
+        return rows
+
+    def _ready_predictor(self) -> Predictor:
+        """Return the predictor; it waits for the first image because TensorFlow takes seconds."""
+        if self._predictor is None:
+            settings, summary = self._settings, self._summary
+            self._predictor = predictor = Predictor(
+                self._bundle, settings.batch_size, settings.precision, settings.require_gpu
+            )
+            summary.device, summary.precision = predictor.device, predictor.precision
+            logger.info("predicting on %s in %s", predictor.device, predictor.precision)
+            earlier = {str(run.get("precision") or "") for run in self._earlier_runs} - {""}
+            if earlier - {predictor.precision}:
+                self._warn(
+                    f"earlier rows were computed in {', '.join(sorted(earlier))}, these in "
+                    f"{predictor.precision}: probabilities may differ in the third decimal"
+                )
+        return self._predictor
+
+    def _with_prediction(
+        self, record: Record, reading: Reading, predictions: Predictions, index: int
+    ) -> Record:
+        probabilities, cam = predictions.probabilities[index], predictions.cam[index]
+        best = int(probabilities.argmax())
+        empty = not cam.any()
+        flags = (*reading.flags, "cam_empty") if empty else reading.flags
+        thumbnails.save(self._settings.output, record.sha256, reading.thumbnail, cam)
+        return replace(
+            record,
+            status="flagged" if flags else "ok",
+            flags=";".join(flags),
+            prediction=self._bundle.classes[best],
+            confidence=float(probabilities[best]),
+            cam_empty="yes" if empty else "no",
+            probabilities=tuple(map(float, probabilities)),
+        )
+
+    def _count(self, rows: Iterable[tuple[Source, Record]]) -> None:
+        for _, record in rows:
+            self._summary.new_rows += 1
+            self._summary.count(record.status, record.prediction, record.reason)
+            if record.status == "failed":
+                logger.warning("%s: %s: %s", record.path, record.reason, record.detail)
+
+    def _warn(self, message: str) -> None:
+        self._summary.warnings.append(message)
+        logger.warning("%s", message)
+
+
+def _facts_of(source: Source, reading: Reading, model: str) -> Record:
+    header = reading.header
+    return Record(
+        path=source.relative,
+        status=reading.status,
+        reason=reading.reason,
+        detail=reading.detail,
+        sha256=reading.sha256,
+        format=header.format or reading.kind,
+        modality=header.modality,
+        body_part=header.body_part,
+        view=header.view,
+        photometric=header.photometric,
+        transfer_syntax=header.transfer_syntax,
+        voi=header.voi,
+        rows=header.rows,
+        columns=header.columns,
+        patient=header.patient,
+        study=header.study,
+        instance=header.instance,
+        model=model,
+        scanned_at=_now(),
+        seconds=reading.seconds,
+        included=tuple(value for _, value in header.included),
+    )
+
+
+def _in_shard(source: Source, shard: tuple[int, int]) -> bool:
+    """Tell whether a file belongs to part i of n, by a hash of its path that never changes."""
+    part, parts = shard
+    digest = sha256(source.relative.encode("utf-8", "surrogateescape")).digest()
+    return int.from_bytes(digest[:8]) % parts == part - 1
+
+
+def _is_stop(error: BaseException) -> bool:
+    return isinstance(error, KeyboardInterrupt | SystemExit)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

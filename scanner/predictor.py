@@ -1,0 +1,190 @@
+"""Batches of model input become predictions: device, precision, fixed shapes, memory fallback."""
+
+import platform
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from scanner import network
+from scanner.bundle import Bundle
+from scanner.errors import SetupError
+from scanner.radiograph import FloatArray
+
+PRECISIONS = ("auto", "float32", "bfloat16")
+# On a CPU larger batches gain nothing (measured: 16 and 32 within 2 %) and wait longer for files.
+CPU_BATCH_SIZE = 16
+GPU_BATCH_SIZE = 64
+# Below this share of equal labels on the validation images, `auto` keeps float32.
+MIN_LABEL_AGREEMENT = 0.999
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What the network says of N images; all arrays are float32.
+
+    `probabilities` (N, C) calibrated and summing to 1; `cam` (N, 16, 16), Grad-CAM of the most
+    probable class on its logit, ReLU'd, absolute scale kept, all zero where nothing speaks for it;
+    `embedding` (N, 512).
+    """
+
+    probabilities: FloatArray
+    cam: FloatArray
+    embedding: FloatArray
+
+
+class Predictor:
+    """The network of one bundle on one device, compiled once for a fixed batch size.
+
+    `precision` is one of `PRECISIONS`; `batch_size` None chooses by device. Importing and building
+    TensorFlow's part takes seconds and happens here, in the constructor.
+
+    Raises `SetupError` if `require_gpu` and there is none.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        batch_size: int | None = None,
+        precision: str = "auto",
+        require_gpu: bool = False,
+    ) -> None:
+        with network.quiet_stderr():
+            gpus = _visible_gpus()
+            if require_gpu and not gpus:
+                raise SetupError(_why_no_gpu())
+            self.device = _device_name(gpus)
+            self.precision = choose_precision(bundle, precision, bool(gpus))
+            self.batch_size = batch_size or (GPU_BATCH_SIZE if gpus else CPU_BATCH_SIZE)
+            self._size = bundle.spec.size
+            self._model = network.build_network(
+                bundle.spec.size, bundle.weights, bundle.temperature, self.precision
+            )
+            self._compile()
+        self.seconds = 0.0
+
+    def _compile(self) -> None:
+        self._function = network.compile_fixed(self._model, self.batch_size)
+        self._batch = np.zeros((self.batch_size, self._size, self._size, 1), np.uint8)
+
+    def predict(self, images: list[npt.NDArray[np.uint8]]) -> Predictions:
+        """Judge any number of (size, size) uint8 images; the last batch is padded.
+
+        When a batch does not fit into memory its size is halved, for good. Raises `SetupError` if
+        not even one image fits.
+        """
+        started = time.perf_counter()
+        parts = []
+        start = 0
+        while start < len(images):
+            batch = images[start : start + self.batch_size]
+            part = self._predict_batch(batch)
+            if part is None:
+                self._halve()
+            else:
+                parts.append(part)
+                start += len(batch)
+        self.seconds += time.perf_counter() - started
+        return Predictions(
+            *(np.concatenate(arrays) for arrays in zip(*map(_arrays, parts), strict=True))
+        )
+
+    def _predict_batch(self, images: list[npt.NDArray[np.uint8]]) -> Predictions | None:
+        """Return the predictions of at most one batch, or None if it does not fit into memory."""
+        import tensorflow as tf
+
+        for index, image in enumerate(images):
+            self._batch[index, :, :, 0] = image
+        self._batch[len(images) :] = 0
+        try:
+            outputs = self._function(tf.constant(self._batch))
+            return Predictions(
+                **{name: tensor.numpy()[: len(images)] for name, tensor in outputs.items()}
+            )
+        except tf.errors.ResourceExhaustedError:
+            return None
+
+    def _halve(self) -> None:
+        if self.batch_size == 1:
+            raise SetupError(
+                f"Not even one image fits into the memory of {self.device}: close other programs, "
+                "or hide the GPU with CUDA_VISIBLE_DEVICES= to use the CPU."
+            )
+        self.batch_size //= 2
+        self._compile()
+
+
+def _arrays(part: Predictions) -> Iterator[FloatArray]:
+    yield from (part.probabilities, part.cam, part.embedding)
+
+
+def choose_precision(bundle: Bundle, wanted: str, has_gpu: bool) -> str:
+    """Return the precision to use: `wanted`, or for ``auto`` the fastest that keeps the labels.
+
+    bfloat16 is taken where hardware computes in it and the bundle's card says that it agreed with
+    float32 on at least `MIN_LABEL_AGREEMENT` of its validation images.
+    """
+    if wanted != "auto":
+        return wanted
+    agreement = bundle.card.get("precisions", {}).get("bfloat16", {}).get("label_agreement", 0.0)
+    fast = has_gpu or cpu_computes_in_bfloat16()
+    return "bfloat16" if fast and agreement >= MIN_LABEL_AGREEMENT else "float32"
+
+
+def cpu_computes_in_bfloat16() -> bool:
+    """Tell whether the CPU has AMX or AVX512-BF16; only Linux says so without a native library."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="ignore")
+    except OSError:
+        return False
+    return "amx_bf16" in flags or "avx512_bf16" in flags
+
+
+def _visible_gpus() -> list[str]:
+    """Return the names of TensorFlow's GPUs, each set to take memory as it needs it."""
+    import tensorflow as tf
+
+    names = []
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)
+        details = tf.config.experimental.get_device_details(gpu)
+        names.append(str(details.get("device_name", gpu.name)))
+    return names
+
+
+def _device_name(gpus: list[str]) -> str:
+    if gpus:
+        return f"GPU {gpus[0]}"
+    return f"CPU {_cpu_model()}".strip()
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="ignore").splitlines()
+    except OSError:
+        return platform.processor()
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())
+
+
+def _why_no_gpu() -> str:
+    import tensorflow as tf
+
+    if not tf.test.is_built_with_gpu_support():
+        reason = "this TensorFlow is built without GPU support: pip install 'cxr-scan[gpu]'"
+    else:
+        reason = (
+            "TensorFlow finds no usable one: check the driver with nvidia-smi, and that the CUDA "
+            "libraries are installed: pip install 'cxr-scan[gpu]'"
+        )
+    return f"--require-gpu was given, but {reason}; or leave the option out to use the CPU."
+
+
+def devices() -> list[str]:
+    """Return what a scan could run on, best first, as text for `cxr-scan doctor`."""
+    with network.quiet_stderr():
+        gpus = _visible_gpus()
+    return [*(f"GPU {name}" for name in gpus), _device_name([])]

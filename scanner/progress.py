@@ -1,0 +1,71 @@
+"""How a run shows itself: a bar on a terminal, plain lines in a log, nothing when quiet."""
+
+import sys
+import time
+
+from tqdm import tqdm
+
+from scanner.pipeline import Summary
+
+_SECONDS_BETWEEN_LINES = 30.0
+
+
+class Bar:
+    """A tqdm bar with files per second, counts by status and time left."""
+
+    def start(self, files: int) -> None:
+        self._bar = tqdm(total=files, unit=" files", file=sys.stderr, smoothing=0.1)
+
+    def advance(self, files: int, summary: Summary) -> None:
+        self._bar.set_postfix_str(_counts(summary), refresh=False)
+        self._bar.update(files)
+
+    def close(self) -> None:
+        if hasattr(self, "_bar"):
+            self._bar.close()
+
+
+class Lines:
+    """A line now and then, for cron mails and log files."""
+
+    def start(self, files: int) -> None:
+        self._started = self._said = time.monotonic()
+        self._files, self._done = files, 0
+        print(f"{files} files to read", file=sys.stderr, flush=True)
+
+    def advance(self, files: int, summary: Summary) -> None:
+        self._done += files
+        now = time.monotonic()
+        if now - self._said < _SECONDS_BETWEEN_LINES:
+            return
+        self._said = now
+        rate = self._done / (now - self._started)
+        left = tqdm.format_interval((self._files - self._done) / rate) if rate else "?"
+        print(
+            f"{self._done} of {self._files} files, {rate:.1f} a second, {left} left: "
+            f"{_counts(summary)}",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class Silence:
+    """No word until the end."""
+
+    def start(self, files: int) -> None:
+        """Say nothing."""
+
+    def advance(self, files: int, summary: Summary) -> None:
+        """Say nothing."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def _counts(summary: Summary) -> str:
+    counts = summary.statuses
+    names = ("ok", "flagged", "rejected", "failed")
+    return ", ".join(f"{counts[name]} {name}" for name in names)

@@ -1,0 +1,61 @@
+"""Keyed pseudonyms: rows of one patient stay linked, the identifier stays in the hospital."""
+
+import contextlib
+import hashlib
+import hmac
+import os
+import secrets
+from pathlib import Path
+
+from platformdirs import user_config_path
+
+from scanner.errors import SetupError
+
+KEY_BYTES = 32
+# 64 bits: with a million patients the chance that any two share a pseudonym is about 3e-8.
+PSEUDONYM_HEX_DIGITS = 16
+
+
+def load_key(path: Path | None = None) -> bytes:
+    """Return the site's secret key, made on first use with mode 0600 in the user's config folder.
+
+    Raises `SetupError` if it can be neither read nor made.
+    """
+    path = path or user_config_path("cxr-scan") / "pseudonym.key"
+    try:
+        if not path.exists():
+            _create_key(path)
+        key = path.read_bytes()
+    except OSError as error:
+        raise SetupError(
+            f"The key for pseudonyms at {path} can be neither read nor made ({error.strerror}): "
+            "make that folder writable for this user, or set XDG_CONFIG_HOME to one that is."
+        ) from error
+    if len(key) != KEY_BYTES:
+        raise SetupError(
+            f"The key for pseudonyms at {path} has {len(key)} bytes where {KEY_BYTES} are "
+            "expected: restore it from a backup, or delete it to begin with new pseudonyms."
+        )
+    return key
+
+
+def _create_key(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # Two first scans at once must end with one key: write aside, then link, which never replaces.
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as handle:
+            handle.write(secrets.token_bytes(KEY_BYTES))
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink()
+
+
+def pseudonym(key: bytes, kind: str, identifier: str) -> str:
+    """Return 16 hexadecimal digits of HMAC-SHA256 over `kind` and `identifier`; empty for empty."""
+    if not identifier:
+        return ""
+    message = f"{kind}\0{identifier}".encode("utf-8", "surrogatepass")
+    return hmac.new(key, message, hashlib.sha256).hexdigest()[:PSEUDONYM_HEX_DIGITS]

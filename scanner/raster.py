@@ -1,0 +1,97 @@
+"""A PNG, JPEG, TIFF or BMP file's bytes become a radiograph."""
+
+import warnings
+from dataclasses import replace
+from io import BytesIO
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from scanner.errors import ReadError, Rejection
+from scanner.radiograph import MAX_PIXELS, FloatArray, Header, Radiograph
+
+# Our own limit is checked from the header, with a message of ours.
+Image.MAX_IMAGE_PIXELS = None
+
+_FORMATS = {"png": ("PNG",), "jpeg": ("JPEG", "MPO"), "tiff": ("TIFF",), "bmp": ("BMP",)}
+_DEEP_MODES = ("I;16", "I;16B", "I;16L", "I", "F")
+_TIFF_PHOTOMETRIC = 262
+_WHITE_IS_ZERO = 0
+# Mean difference between the brightest and darkest channel, of 255. JPEG noise and a few coloured
+# marks on a grey film stay under 3; photographs and heat maps were measured at 20 and more.
+_COLOURFUL = 8.0
+
+
+def read(data: bytes, kind: str) -> Radiograph:
+    """Return the radiograph in a raster file of `kind` (``png jpeg tiff bmp``).
+
+    8-bit images keep their grey scale; deeper ones hold 10 to 16 significant bits nobody can tell
+    from the file, so they are spread from their minimum to their maximum, as for DICOM without a
+    window. Transparency is laid over black; EXIF orientation is applied, as viewers do.
+
+    Raises `ReadError` (``too_large``, ``damaged_header``, ``truncated``, ``damaged_pixels``) or
+    `Rejection` (``multi_frame``, ``colour_image``).
+    """
+    image = _open(data, kind)
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise ReadError(
+            "too_large",
+            f"{width} x {height} pixels; the limit is {MAX_PIXELS // 1_000_000} million",
+        )
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1 and image.format != "MPO":  # an MPO's further frames are previews
+        raise Rejection("multi_frame", f"it has {frames} frames where one radiograph is expected")
+    header = Header(format=kind, photometric=image.mode, rows=height, columns=width)
+    _load(image)
+    image = ImageOps.exif_transpose(image)
+    if image.mode in _DEEP_MODES:
+        return Radiograph(_deep_grey(image), replace(header, voi="minmax"))
+    return Radiograph(_grey(image), replace(header, voi="full range"))
+
+
+def _open(data: bytes, kind: str) -> Image.Image:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return Image.open(BytesIO(data), formats=_FORMATS[kind])
+    except Exception as error:  # Pillow's format plugins raise many kinds over damaged headers
+        raise ReadError("damaged_header", f"it is no readable {kind.upper()} file") from error
+
+
+def _load(image: Image.Image) -> None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image.load()
+    except MemoryError:
+        raise
+    except Exception as error:  # truncated and corrupt streams raise OSError, SyntaxError and more
+        message = " ".join(str(error).split())
+        reason = "truncated" if "truncated" in message.lower() else "damaged_pixels"
+        raise ReadError(reason, f"its pixels cannot be decoded ({message})") from error
+
+
+def _deep_grey(image: Image.Image) -> FloatArray:
+    values = np.asarray(image, dtype=np.float32)
+    if not np.isfinite(values).all():
+        raise ReadError("damaged_pixels", "some of its pixels are not finite numbers")
+    low, high = float(values.min()), float(values.max())
+    grey = (values - low) / (high - low if high > low else 1.0)
+    tags = getattr(image, "tag_v2", {})  # TIFF only; Pillow inverts 8-bit images by itself
+    inverted = tags.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO
+    return np.asarray(1.0 - grey if inverted else grey, dtype=np.float32)
+
+
+def _grey(image: Image.Image) -> FloatArray:
+    if image.mode in ("1", "L"):
+        return np.asarray(image.convert("L"), dtype=np.float32) / np.float32(255)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        black = Image.new("RGBA", image.size, (0, 0, 0, 255))
+        image = Image.alpha_composite(black, image)
+    colour = np.asarray(image.convert("RGB"))
+    spread = float(np.ptp(colour, axis=-1).mean())
+    if spread > _COLOURFUL:
+        raise Rejection("colour_image", "it is a colour image, not a radiograph")
+    return np.asarray(image.convert("RGB").convert("L"), dtype=np.float32) / np.float32(255)

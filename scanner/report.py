@@ -1,0 +1,147 @@
+"""`predictions.csv` and thumbnails become HTML pages that open from a file share, offline."""
+
+import base64
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import jinja2
+
+import templates
+from scanner import __version__, manifest, output
+from scanner.errors import SetupError
+from scanner.records import read_rows, write_atomically
+from scanner.words import PASSED_OVER, in_words
+
+# 200 pairs of thumbnails are about 6 MB: what a file share delivers while one reads the first row.
+ROWS_PER_PAGE = 200
+# A longer table of files that were not judged helps nobody; the CSV has them all.
+MAX_UNJUDGED_LISTED = 1000
+
+
+@dataclass(frozen=True)
+class Page:
+    """One HTML file of the report: its name and the judged rows it shows."""
+
+    number: int
+    name: str
+    rows: list[dict[str, Any]]
+
+
+def render(folder: Path, self_contained: bool = False) -> Path:
+    """Write ``report/index.html`` and further pages from an output folder; return the first.
+
+    With `self_contained` the pictures are embedded, so that a page can be mailed or moved alone.
+    Raises `SetupError` if the folder holds no results or cannot be written.
+    """
+    rows = read_rows(folder / output.PREDICTIONS)
+    run = manifest.load(folder / output.MANIFEST)
+    judged = [row for row in rows if row["prediction"]]
+    negative = run.get("card", {}).get("negative_class", "")
+    judged.sort(key=lambda row: _need(row, negative))
+    classes = [name.removeprefix("prob_") for name in (rows[0] if rows else {}) if _is_prob(name)]
+    target = folder / output.REPORT
+    pages = _paginate(judged)
+    style = (Path(templates.__file__).parent / "report.css").read_text(encoding="utf-8")
+    template = _environment().get_template("report.html")
+    unjudged = [row for row in rows if not row["prediction"]]
+    shared: dict[str, Any] = {
+        "pages": pages,
+        "run": run,
+        "classes": classes or run.get("classes", []),
+        "statuses": Counter(row["status"] for row in rows),
+        "predictions": Counter(row["prediction"] for row in judged),
+        "total": len(rows),
+        "judged_total": len(judged),
+        "failed": [row for row in unjudged if row["status"] == "failed"],
+        "rejected": [row for row in unjudged if row["status"] == "rejected"],
+        "max_listed": MAX_UNJUDGED_LISTED,
+        "passed_over": _passed_over(run),
+        "style": style,
+        "style_hash": base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+        "version": __version__,
+    }
+    try:
+        target.mkdir(exist_ok=True)
+        for page in pages:
+            for row in page.rows:
+                _add_view(row, folder, shared["classes"], self_contained)
+            html = template.render(page=page, **shared)
+            write_atomically(target / page.name, html)
+            for row in page.rows:
+                row["pictures"] = None  # embedded pictures of 100,000 rows would fill the memory
+        for stale in set(target.glob("page-*.html")) - {target / page.name for page in pages}:
+            stale.unlink()
+    except OSError as error:
+        raise SetupError(f"The report in {target} cannot be written ({error.strerror}).") from error
+    return target / pages[0].name
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(templates.__file__).parent),
+        autoescape=True,  # file names and DICOM strings are hostile
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["words"] = in_words
+    environment.filters["thousands"] = lambda number: f"{number:,}".replace(",", " ")
+    return environment
+
+
+def _is_prob(name: str) -> bool:
+    return name.startswith("prob_")
+
+
+def _need(row: dict[str, Any], negative: str) -> tuple[bool, bool, float, str]:
+    """Sort key, those that need a human first: flagged, then positive, then the least sure."""
+    return (
+        row["status"] != "flagged",
+        row["prediction"] == negative,
+        float(row["confidence"] or 0),
+        row["path"],
+    )
+
+
+def _paginate(judged: list[dict[str, Any]]) -> list[Page]:
+    starts = range(0, max(len(judged), 1), ROWS_PER_PAGE)
+    return [
+        Page(
+            number,
+            "index.html" if number == 1 else f"page-{number:04}.html",
+            judged[start : start + ROWS_PER_PAGE],
+        )
+        for number, start in enumerate(starts, start=1)
+    ]
+
+
+def _add_view(row: dict[str, Any], folder: Path, classes: list[str], embed: bool) -> None:
+    """Add what the template shows of a row beyond its cells."""
+    row["probabilities"] = [(name, float(row[f"prob_{name}"] or 0)) for name in classes]
+    row["flag_list"] = [flag for flag in row["flags"].split(";") if flag]
+    row["pictures"] = _pictures(row["sha256"], folder, embed)
+
+
+def _pictures(sha256: str, folder: Path, embed: bool) -> tuple[str, str] | None:
+    """Return the URLs of radiograph and overlay, or None if they are not there."""
+    paths = output.picture_paths(folder, sha256)
+    try:
+        if embed:
+            first, second = (base64.b64encode(path.read_bytes()).decode() for path in paths)
+            return f"data:image/jpeg;base64,{first}", f"data:image/jpeg;base64,{second}"
+        if all(path.stat().st_size for path in paths):
+            target = folder / output.REPORT
+            first, second = (quote(path.relative_to(target).as_posix()) for path in paths)
+            return first, second
+    except OSError:
+        return None
+    return None
+
+
+def _passed_over(run: dict[str, Any]) -> list[tuple[str, int]]:
+    counts = run.get("passed_over", {})
+    return [(PASSED_OVER.get(kind, kind), count) for kind, count in sorted(counts.items())]

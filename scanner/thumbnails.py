@@ -1,0 +1,56 @@
+"""The small pictures of the report: the radiograph, and the heat map over it."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from scanner.output import picture_paths
+from scanner.radiograph import FloatArray
+
+# Large enough to see a consolidation, small enough for 200 pairs on one page (about 12 KB each).
+LONGEST_SIDE = 320
+_JPEG_QUALITY = 85
+# The hottest place hides at most this share of the radiograph beneath it.
+_MAX_OPACITY = 0.6
+
+
+def thumbnail(pixels: FloatArray) -> bytes:
+    """Return a JPEG of display pixels (H, W) float32 in 0..1, its longest side `LONGEST_SIDE`."""
+    height, width = pixels.shape
+    scale = min(1.0, LONGEST_SIDE / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    return _encode(np.rint(small * 255).astype(np.uint8))
+
+
+def overlay(radiograph: bytes, cam: FloatArray) -> bytes:
+    """Return a JPEG of a thumbnail with its Grad-CAM map (h, w), h and w small, laid over it.
+
+    Colour and opacity follow the map relative to its own maximum: the picture says where the
+    evidence lies, not how strong it is. An all-zero map leaves the radiograph bare.
+    """
+    grey = cv2.imdecode(np.frombuffer(radiograph, np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert grey is not None  # our own JPEG
+    height, width = grey.shape
+    heat = cv2.resize(cam, (width, height), interpolation=cv2.INTER_CUBIC)
+    peak = float(heat.max())
+    heat = np.clip(heat / peak, 0, 1) if peak > 0 else np.zeros_like(heat)
+    colour = cv2.applyColorMap(np.rint(heat * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
+    opacity = (_MAX_OPACITY * heat)[..., None]
+    blended = grey[..., None] * (1 - opacity) + colour * opacity
+    return _encode(np.rint(blended).astype(np.uint8))
+
+
+def save(folder: Path, sha256: str, radiograph: bytes, cam: FloatArray) -> None:
+    """Write a judged image's thumbnail and overlay into an output folder."""
+    plain, heat = picture_paths(folder, sha256)
+    plain.parent.mkdir(parents=True, exist_ok=True)
+    plain.write_bytes(radiograph)
+    heat.write_bytes(overlay(radiograph, cam))
+
+
+def _encode(picture: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes:
+    done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    assert done  # an 8-bit picture of this size always encodes
+    return data.tobytes()

@@ -1,0 +1,1 @@
+"""Training: everything between labelled radiographs and a bundle."""
