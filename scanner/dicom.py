@@ -71,7 +71,7 @@ def _check_inflated_size(data: bytes) -> None:
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     rest, size = data[144 + meta_length :], 0
     try:
-        while rest and size <= MAX_INFLATED_BYTES:
+        while rest and not inflater.eof and size <= MAX_INFLATED_BYTES:
             size += len(inflater.decompress(rest, 1 << 20))
             rest = inflater.unconsumed_tail
     except zlib.error as error:

@@ -1,0 +1,31 @@
+# `make demo` and `make test` need nothing but Python 3.11 to 3.13 and PyPI.
+PYTHON ?= python3
+BIN = .venv/bin
+SOURCES = setup.cfg pyproject.toml $(shell find scanner training templates -type f -not -name '*.pyc')
+
+.PHONY: demo test lint clean
+
+demo: .venv/installed
+	$(BIN)/python examples/make_studies.py
+	@# Exit code 3 says that some files failed; the example has one on purpose.
+	$(BIN)/cxr-scan examples/studies --output examples/studies-cxr --fresh || [ $$? -eq 3 ]
+	@echo "Open: examples/studies-cxr/report/index.html"
+
+test: .venv/installed
+	$(BIN)/pytest
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# As a user installs it, not editable: what is missing from the package fails here.
+.venv/installed: $(SOURCES)
+	[ -d .venv ] || $(PYTHON) -m venv .venv
+	rm -rf build
+	$(BIN)/pip install --quiet --disable-pip-version-check '.[test]'
+	rm -rf build
+	touch $@
+
+clean:
+	rm -rf .venv build *.egg-info examples/studies examples/studies-cxr

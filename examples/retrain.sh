@@ -1,0 +1,14 @@
+#!/bin/sh
+# Build a model from the Kaggle COVID-19 Radiography folder, then scan with it.
+#   retrain.sh DATA_FOLDER MODEL_FOLDER [VGG19_WEIGHTS.npz]
+# The weights file is for machines without internet; without it Keras downloads ImageNet's.
+set -eu
+data=${1:?usage: retrain.sh DATA_FOLDER MODEL_FOLDER [VGG19_WEIGHTS.npz]}
+model=${2:?usage: retrain.sh DATA_FOLDER MODEL_FOLDER [VGG19_WEIGHTS.npz]}
+if [ $# -ge 3 ]; then
+  cxr-scan train "$data" --output "$model" --weights "$3"
+else
+  cxr-scan train "$data" --output "$model"
+fi
+cxr-scan doctor --model "$model"
+echo "Scan with it: cxr-scan ./studies --model $model --output ./studies-new-model"
