@@ -84,8 +84,8 @@ class Keywords(click.ParamType[tuple[str, ...]]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, ...]:
-        if isinstance(value, tuple):
-            return value
+        if isinstance(value, tuple) or not value:
+            return tuple(value)
         from pydicom.datadict import DicomDictionary, tag_for_keyword
 
         keywords = tuple(

@@ -20,7 +20,7 @@ from scanner import manifest, output, thumbnails
 from scanner.decoding import Decoders, Reading, ReadSettings
 from scanner.predictor import CPU_BATCH_SIZE, GPU_BATCH_SIZE, Predictions, Predictor
 from scanner.pseudonyms import load_key
-from scanner.records import Record, RecordFile, header_row
+from scanner.records import DUPLICATE_OF, Record, RecordFile, header_row
 from scanner.text import cell
 from scanner.walk import Source, list_files
 
@@ -55,7 +55,6 @@ class Summary:
 
     files: int = 0
     new_rows: int = 0
-    kept_rows: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
     predictions: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -119,7 +118,7 @@ class _Run:
             todo = self._resume(records, sources)
             if self._settings.require_gpu:
                 self._ready_predictor()
-            progress.start(len(todo))
+            progress.start(min(len(todo), self._settings.limit or len(todo)))
             try:
                 for files, readings in self._batches(todo):
                     rows = self._judge(readings)
@@ -190,17 +189,19 @@ class _Run:
 
     def _resume(self, records: RecordFile, sources: list[Source]) -> list[Source]:
         """Take in the rows that stand and return the sources that still need one."""
-        done = set()
+        missing = {cell(source.relative): source for source in sources}
         for row in records.resume(sources):
-            done.add(row["path"])
+            source = missing.pop(row["path"], None)
             self._summary.count(row["status"], row["prediction"], row["reason"])
             if row["prediction"]:
-                self._remember(row["sha256"], row["instance"], row["path"])
-        self._summary.kept_rows = len(done)
-        return [source for source in sources if cell(source.relative) not in done]
+                path = source.relative if source else row["path"]  # deleted since, its row stands
+                self._remember(row["sha256"], row["instance"], path)
+        return list(missing.values())
 
     def _batches(self, todo: list[Source]) -> Iterator[tuple[int, list[tuple[Source, Reading]]]]:
         """Read files and yield batches: how many files they took, and the readings of images."""
+        if not todo:
+            return
         workers = self._settings.workers or min(os.cpu_count() or 1, _MAX_WORKERS)
         # Enough ahead to fill the next batch while one is being judged; 0.1 MB each.
         lookahead = 2 * ((self._settings.batch_size or GPU_BATCH_SIZE) + workers)
@@ -235,7 +236,7 @@ class _Run:
         instance = reading.header.instance
         original = self._judged.get(reading.sha256) or self._judged.get(instance)
         if original:
-            detail = f"duplicate_of {original}"
+            detail = DUPLICATE_OF + original
             return replace(reading, status="rejected", reason="duplicate", detail=detail)
         self._remember(reading.sha256, instance, source.relative)
         return reading

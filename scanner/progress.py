@@ -11,10 +11,10 @@ _SECONDS_BETWEEN_LINES = 30.0
 
 
 class Bar:
-    """A tqdm bar with files per second, counts by status and time left."""
+    """A tqdm bar with images per second, counts by status and time left."""
 
     def start(self, files: int) -> None:
-        self._bar = tqdm(total=files, unit=" files", file=sys.stderr, smoothing=0.1)
+        self._bar = tqdm(total=files, unit=" images", file=sys.stderr, smoothing=0.1)
 
     def advance(self, files: int, summary: Summary) -> None:
         self._bar.set_postfix_str(_counts(summary), refresh=False)
@@ -42,7 +42,7 @@ class Lines:
         rate = self._done / (now - self._started)
         left = tqdm.format_interval((self._files - self._done) / rate) if rate else "?"
         print(
-            f"{self._done} of {self._files} files, {rate:.1f} a second, {left} left: "
+            f"{self._done} of {self._files} files, {rate:.1f} images a second, {left} left: "
             f"{_counts(summary)}",
             file=sys.stderr,
             flush=True,

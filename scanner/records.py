@@ -17,6 +17,8 @@ from scanner.errors import SetupError
 from scanner.text import cell
 from scanner.walk import Source
 
+# Begins the detail of a row whose image was judged already; the original's path follows.
+DUPLICATE_OF = "duplicate_of "
 # Failures of the way to the file rather than of the file: the next run tries these again.
 RETRIED_REASONS = frozenset({"unreadable", "timeout"})
 
@@ -34,7 +36,7 @@ class Record:
     reason: str = _column("why it was rejected or failed, a stable word")
     detail: str = _column("the same for people, a sentence")
     sha256: str = _column("hash of the file's bytes")
-    format: str = _column("`dicom`, `png`, `jpeg`, `tiff` or `bmp`, by content")
+    format: str = _column("`dicom`, `png`, `jpeg`, `tiff`, `bmp` or `unsupported`, by content")
     prediction: str = _column("the most probable class")
     confidence: float | None = _column("its probability, 0 to 1", None)
     lung_focus: float | None = _column(
@@ -64,7 +66,7 @@ class Record:
     instance: str = _column("keyed pseudonym of the image")
     model: str = _column("id of the model bundle")
     scanned_at: str = _column("when the row was made, UTC")
-    seconds: float | None = _column("time spent reading, decoding and judging", None)
+    seconds: float | None = _column("time spent reading, decoding and preparing the file", None)
     probabilities: tuple[float, ...] = ()
     included: tuple[str, ...] = ()
 
@@ -135,6 +137,13 @@ class RecordFile:
             unchanged = path not in current or notes.get(path) == current[path]
             if unchanged and record["reason"] not in RETRIED_REASONS:
                 kept[path] = record
+        # A copy stands only while the image it is a copy of does: that one may have been replaced.
+        kept = {
+            path: record
+            for path, record in kept.items()
+            if record["reason"] != "duplicate"
+            or record["detail"].removeprefix(DUPLICATE_OF) in kept
+        }
         rows = [self._header, *(list(record.values()) for record in kept.values())]
         _rewrite_if_different(self.path, rows)
         _rewrite_if_different(self._notes_path, [notes[path] for path in kept if path in notes])

@@ -93,15 +93,14 @@ def _pass(
 ) -> tuple[float, float]:
     """Go once over the images; return mean loss and accuracy."""
     step = model.train_on_batch if training else model.test_on_batch
-    model.reset_metrics()
-    loss = accuracy = 0.0
+    total = np.zeros(2)
     for start in range(0, len(indices), recipe.batch_size):
         # Sorted within the batch: the features are read from disk front to back.
         chosen = np.sort(indices[start : start + recipe.batch_size])
         batch = features[chosen].astype(np.float32)
-        # Both return running means over the pass.
-        loss, accuracy = (float(value) for value in step(batch, targets[chosen]))
-    return loss, accuracy
+        total += len(chosen) * np.array(step(batch, targets[chosen]), dtype=np.float64)
+    loss, accuracy = total / len(indices)
+    return float(loss), float(accuracy)
 
 
 def _tail(shape: tuple[int, ...], classes: int, weights: Weights, recipe: Recipe) -> "keras.Model":
