@@ -80,6 +80,9 @@ def decode_frame(src: bytes, runner: DecodeRunner) -> bytearray:
     This is pydicom's plugin interface. Raises `imagecodecs.DelayedImportError` or
     `imagecodecs.JpegError` and its kin for a damaged frame; pydicom passes them on.
     """
+    # libjpeg fills up what is missing with grey and only warns. A marker cannot occur in a scan.
+    if src.find(b"\xff\xd9", max(src.find(b"\xff\xda"), 0)) < 0:
+        raise ValueError("the JPEG frame ends before its end marker")
     frame = imagecodecs.jpeg_decode(src)
     bits = 8 * frame.dtype.itemsize
     runner.set_option("bits_allocated", bits)

@@ -11,10 +11,12 @@ import os
 import signal
 import sys
 import time
+import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, TimeoutError
 from dataclasses import dataclass, field, replace
+from multiprocessing import forkserver
 from typing import Any, Self
 
 import cv2
@@ -129,9 +131,16 @@ def _start_worker(settings: ReadSettings) -> None:
 
 
 def _die_with_parent() -> None:
-    """Leave no orphan behind when the scan is killed: Linux ends us when our parent ends."""
+    """Leave no orphan behind when the scan is killed: Linux ends us when our parent ends.
+
+    Our parent is the fork server. It ends when nobody holds the other end of its pipe any more;
+    the scan does, and every worker inherits it: one that hangs would keep everything alive.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        alive: int | None = getattr(forkserver._forkserver, "_forkserver_alive_fd", None)
+        if alive is not None:
+            os.close(alive)
 
 
 def _limit_memory() -> None:
@@ -141,6 +150,9 @@ def _limit_memory() -> None:
         with open("/proc/self/statm") as statm:  # noqa: PTH123
             mapped = int(statm.read().split()[0]) * resource.getpagesize()
         limit = mapped + MEMORY_PER_FILE
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        if hard != resource.RLIM_INFINITY:  # a batch system's `ulimit -v`, which we may not raise
+            limit = min(limit, hard)
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
@@ -153,8 +165,10 @@ def read_file(source: Source, settings: ReadSettings) -> Reading:
     started = time.perf_counter()
     reading = Reading(kind=recognise(b"", source.relative))
     try:
-        for step in _steps(source, settings):
-            reading = replace(reading, **step)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pydicom's quote what the file holds, on the terminal
+            for step in _steps(source, settings):
+                reading = replace(reading, **step)
     except Rejection as error:
         reading = _ended(reading, "rejected", error)
     except ReadError as error:

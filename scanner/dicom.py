@@ -1,7 +1,6 @@
 """A DICOM file's bytes become header facts and display pixels."""
 
 import re
-import struct
 import warnings
 import zlib
 from collections.abc import Sequence
@@ -13,7 +12,9 @@ import pydicom
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.encaps import parse_basic_offsets
+from pydicom.filereader import read_partial
 from pydicom.pixels.processing import apply_color_lut
+from pydicom.tag import BaseTag
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -26,6 +27,7 @@ from scanner import codecs, display
 from scanner.errors import ReadError, Rejection
 from scanner.pseudonyms import pseudonym
 from scanner.radiograph import MAX_PIXELS, FloatArray, Header
+from scanner.walk import HEAD_BYTES, recognise
 
 # A deflated data set may not grow beyond this: 90 million 16-bit pixels and a generous header.
 MAX_INFLATED_BYTES = 256 * 1024 * 1024
@@ -43,18 +45,21 @@ def parse(data: bytes) -> Dataset:
     Raises `ReadError`: ``too_large`` when a deflated data set inflates beyond the limit,
     ``damaged_header`` when no data set can be made out, ``truncated`` when there is none at all.
     """
+    if recognise(data[:HEAD_BYTES], "") != "dicom":
+        raise ReadError("damaged_header", "it does not begin like a DICOM file")
     _check_inflated_size(data)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what matters is checked below and by the caller
-            dataset = pydicom.dcmread(BytesIO(data), force=True)
+            dataset = _read_until_filler(data)
             if "PixelData" not in dataset and not dataset.get("SOPClassUID"):
                 # A truncated encapsulated image comes back empty; its header can still be read.
                 dataset = pydicom.dcmread(BytesIO(data), force=True, stop_before_pixels=True)
             elements = list(dataset.elements())
+            _drop_unreadable_elements(dataset)
     except zlib.error as error:
         raise ReadError("truncated", f"its deflated data set is incomplete ({error})") from error
-    except MemoryError:
+    except (MemoryError, ReadError):
         raise
     except Exception as error:  # pydicom raises whatever a damaged element makes it stumble on
         raise ReadError("damaged_header", f"its DICOM header cannot be parsed ({error})") from error
@@ -63,11 +68,38 @@ def parse(data: bytes) -> Dataset:
     return dataset
 
 
+def _drop_unreadable_elements(dataset: Dataset) -> None:
+    """Take out what cannot be parsed of group 0028: an optional element is then just absent."""
+    for tag in [tag for tag in dataset.keys() if tag >> 16 == 0x0028]:  # noqa: SIM118
+        try:
+            dataset[tag]
+        except Exception:
+            del dataset[tag]
+
+
+def _read_until_filler(data: bytes) -> Dataset:
+    """Read a data set, but not the megabytes of zeros a full disk puts in the place of its end.
+
+    pydicom takes each eight zeros for an empty element, which costs seconds for each megabyte.
+    """
+    filler = False
+
+    def is_filler(tag: BaseTag, vr: str | None, length: int) -> bool:
+        nonlocal filler
+        filler = bool(tag == 0)
+        return filler
+
+    dataset = read_partial(BytesIO(data), stop_when=is_filler, force=True)
+    if filler and "PixelData" not in dataset:
+        raise ReadError("truncated", "its header goes over into zeros")
+    return dataset
+
+
 def _check_inflated_size(data: bytes) -> None:
     """Inflate a deflated data set piece by piece, keeping nothing, before pydicom does it whole."""
     if data[128:132] != b"DICM" or str(DeflatedExplicitVRLittleEndian).encode() not in data[:1024]:
         return
-    (meta_length,) = struct.unpack("<I", data[140:144])
+    meta_length = int.from_bytes(data[140:144], "little")
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     rest, size = data[144 + meta_length :], 0
     try:
@@ -107,7 +139,7 @@ def facts(dataset: Dataset, key: bytes, include: Sequence[str]) -> Header:
     )
 
 
-def text(dataset: Dataset, keyword: str) -> str:
+def text(dataset: Dataset, keyword: str, longest: int = _MAX_TEXT) -> str:
     """Return an element as one short line of text; empty if absent or too damaged to read."""
     try:
         with warnings.catch_warnings():
@@ -116,7 +148,7 @@ def text(dataset: Dataset, keyword: str) -> str:
             line = "" if value is None else str(value)
     except Exception:  # an optional element's damage must not cost the image; it reads as blank
         return ""
-    return re.sub(r"\s+", " ", line).strip()[:_MAX_TEXT]
+    return re.sub(r"\s+", " ", line).strip()[:longest]
 
 
 def _size(dataset: Dataset, keyword: str) -> int | None:
@@ -142,6 +174,17 @@ def check_complete(dataset: Dataset, data: bytes) -> None:
     Raises `Rejection` with reason ``not_an_image`` for objects that carry no pixels by nature
     (SR, presentation states, key objects, PDF, plans).
     """
+    _check_element_lengths(dataset)
+    if "PixelData" not in dataset:
+        _explain_missing_pixels(dataset, data)
+    frame_count(dataset)
+    syntax = _transfer_syntax(dataset)
+    # pydicom cannot say whether a syntax it does not know is encapsulated; `read_pixels` names it.
+    if syntax in codecs.DECODERS and not syntax.is_encapsulated:
+        _check_native_length(dataset)
+
+
+def _check_element_lengths(dataset: Dataset) -> None:
     for element in dataset.elements():
         if isinstance(element, RawDataElement) and element.value is not None:
             missing = element.length - len(element.value)
@@ -149,18 +192,14 @@ def check_complete(dataset: Dataset, data: bytes) -> None:
                 raise ReadError(
                     "truncated", f"it ends {missing} bytes before the end of element {element.tag}"
                 )
-    if "PixelData" not in dataset:
-        _explain_missing_pixels(dataset, data)
-    frame_count(dataset)
-    if not _transfer_syntax(dataset).is_encapsulated:
-        _check_native_length(dataset)
 
 
 def _explain_missing_pixels(dataset: Dataset, data: bytes) -> None:
     stream = BytesIO(data)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        pydicom.dcmread(stream, force=True, stop_before_pixels=True)
+        header = pydicom.dcmread(stream, force=True, stop_before_pixels=True)
+    _check_element_lengths(header)  # elements of `dataset` that were looked at know no length
     if data[stream.tell() : stream.tell() + 4] in (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10"):
         raise ReadError("truncated", "it ends in the middle of its compressed pixel data")
     sop_class = UID(text(dataset, "SOPClassUID"))

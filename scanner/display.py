@@ -13,13 +13,14 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
 from scanner.errors import ReadError
-from scanner.radiograph import FloatArray
+from scanner.radiograph import MAX_PIXELS, FloatArray
 
 Float64Array = npt.NDArray[np.float64]
 
 # A lookup over all values present is exact and far cheaper than arithmetic on every pixel; images
 # of more than 16 bits (never seen in radiography) are computed directly.
 _TABLE_LIMIT = 1 << 17
+_ROWS_AT_ONCE = 256
 # Beyond this, a pixel aspect ratio is a typing error and no geometry.
 _MAX_ASPECT = 4.0
 
@@ -40,19 +41,34 @@ def to_display(
     table_is_small = high - low < _TABLE_LIMIT
     values = np.arange(low, high + 1) if table_is_small else stored
     modality = _apply_modality(values, header)
-    shown, voi = _apply_voi(values, modality, header)
+    shown, voi = _apply_voi(values, modality, stored, header)
     if header.PhotometricInterpretation == "MONOCHROME1":
         shown = 1.0 - shown
     pixels = shown.astype(np.float32)
     if table_is_small:
-        pixels = pixels[stored.astype(np.int64) - low if low else stored]
+        pixels = _look_up_by_rows(pixels, stored, low)
     return _with_square_pixels(pixels, header), voi, _polarity_flags(header)
 
 
+def _look_up_by_rows(table: FloatArray, stored: npt.NDArray[np.integer], first: int) -> FloatArray:
+    """Map `stored` through `table`; a few rows at a time, as indices take 8 bytes a pixel."""
+    pixels = np.empty(stored.shape, np.float32)
+    for row in range(0, len(stored), _ROWS_AT_ONCE):
+        index = stored[row : row + _ROWS_AT_ONCE].astype(np.int64) - first
+        np.take(table, index, out=pixels[row : row + _ROWS_AT_ONCE], mode="clip")
+    return pixels
+
+
 def _apply_voi(
-    values: npt.NDArray[np.integer], modality: Float64Array, header: Dataset
+    values: npt.NDArray[np.integer],
+    modality: Float64Array,
+    stored: npt.NDArray[np.integer],
+    header: Dataset,
 ) -> tuple[Float64Array, str]:
-    """Return 0..1 before polarity: VOI LUT sequence, else first window, else min-max."""
+    """Return 0..1 before polarity: VOI LUT sequence, else first window, else min-max.
+
+    `values` may be a table of all values between the extremes; min-max asks which occur.
+    """
     if header.get("VOILUTSequence"):
         return _apply_voi_lut(modality, header), "lut"
     window = _first_window(header)
@@ -60,7 +76,12 @@ def _apply_voi(
         centre, width, function = window
         suffix = "" if function == "LINEAR" else f" {function}"
         return _apply_window(modality, *window), f"window {centre:g}/{width:g}{suffix}"
-    kept = modality[~_is_padding(values, header)]
+    occurs = np.ones(values.shape, dtype=bool)
+    if values is not stored:
+        occurs = np.zeros(values.shape, dtype=bool)
+        for row in stored:
+            occurs[row.astype(np.int64) - int(values[0])] = True
+    kept = modality[occurs & ~_is_padding(values, header)]
     if not kept.size:
         kept = modality.ravel()
     low, high = kept.min(), kept.max()
@@ -78,14 +99,12 @@ def _apply_modality(values: npt.NDArray[np.integer], header: Dataset) -> Float64
 
 def _apply_voi_lut(modality: Float64Array, header: Dataset) -> Float64Array:
     """PS3.3 C.11.2.1.1; scaled by the nominal range of the LUT, not by the values that occur."""
-    mapped, bits = _look_up(np.rint(modality), header.VOILUTSequence[0])
-    # Some files state fewer bits than their entries have.
-    nominal = max((1 << bits) - 1, (1 << int(mapped.max()).bit_length()) - 1, 1)
-    return mapped / nominal
+    mapped, top = _look_up(np.rint(modality), header.VOILUTSequence[0])
+    return mapped / top
 
 
 def _look_up(values: npt.NDArray[Any], item: Dataset) -> tuple[Float64Array, int]:
-    """Map values through one LUT item; return the entries and their stated bits (C.11.1.1.1).
+    """Map values through one LUT item; return the entries and the greatest possible (C.11.1.1.1).
 
     pydicom's own functions refuse descriptors of 12 bits, which occur in radiography.
     """
@@ -94,18 +113,22 @@ def _look_up(values: npt.NDArray[Any], item: Dataset) -> tuple[Float64Array, int
         count = count & 0xFFFF or 1 << 16
         data = item.LUTData
         if isinstance(data, bytes):
-            data = np.frombuffer(data, np.uint8 if len(data) < 2 * count else "<u2")
+            # pydicom leaves VR OW and UN as bytes, in the byte order of the file.
+            words = ">u2" if item.original_encoding[1] is False else "<u2"
+            data = np.frombuffer(data, np.uint8 if len(data) < 2 * count else words)
         entries = np.asarray(data, dtype=np.int64)[:count] & 0xFFFF
         if not entries.size:
             raise ValueError("it has no entries")
     except (AttributeError, TypeError, ValueError) as error:
         raise ReadError("damaged_header", f"a lookup table in it is damaged ({error})") from error
     index = np.clip(values - first, 0, len(entries) - 1).astype(np.int64)
-    return entries[index].astype(np.float64), bits
+    # Some files state fewer bits than their entries have.
+    top = max((1 << bits) - 1, (1 << int(entries.max()).bit_length()) - 1, 1)
+    return entries[index].astype(np.float64), top
 
 
 def _first_window(header: Dataset) -> tuple[float, float, str] | None:
-    """Return centre, width and function of the first usable window (PS3.3 C.11.2.1.2)."""
+    """Return centre, width and function of the first window, if usable (PS3.3 C.11.2.1.2)."""
     centre, width = _first_number(header, "WindowCenter"), _first_number(header, "WindowWidth")
     function = str(header.get("VOILUTFunction") or "LINEAR").strip().upper()
     if function not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
@@ -169,6 +192,12 @@ def _with_square_pixels(pixels: FloatArray, header: Dataset) -> FloatArray:
         )
     height, width = pixels.shape
     size = (width, round(height * aspect)) if aspect > 1 else (round(width / aspect), height)
+    if size[0] * size[1] > MAX_PIXELS:
+        raise ReadError(
+            "too_large",
+            f"{size[0]} x {size[1]} pixels once they are square; "
+            f"the limit is {MAX_PIXELS // 1_000_000} million",
+        )
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR), dtype=np.float32)
 
 

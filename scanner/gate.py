@@ -20,7 +20,8 @@ _RADIOGRAPHY = frozenset({"CR", "DX", "RG", "DR", "XR"})
 _UNCLEAR_MODALITIES = frozenset({"", "OT", "SC", "HC"})
 
 _CHEST = re.compile(
-    r"CHEST|THORA[XKC](?!IC ?SP)|TORAX|TÓRAX|TORACE|LUNG|\bCXR\b|^CHST|POUMON|BRUST"
+    r"CHEST|THORA[XK]|THORACIC(?! ?(?:SP|VERT|COL))|TORAX|TÓRAX|TORACE|LUNG|\bCXR\b|^CHST|"
+    r"POUMON|BRUST(?!W|BEIN)"
 )
 # Words of PS3.16 CID 4031 and what vendors write for body parts that are not the chest.
 _ELSEWHERE = re.compile(
@@ -28,12 +29,14 @@ _ELSEWHERE = re.compile(
     r"FIBULA|FINGER|FOOT|FOREARM|HAND|HEAD|HEEL|HIP|HUMERUS|ILEUM|JAW|KIDNEY|KNEE|LEG\b|LIMB|"
     r"LIVER|MANDIBLE|MAXILLA|NASAL|NECK|NOSE|ORBIT|PATELLA|PELVI|RADIUS|\bRIBS?\b|SACRUM|SCAPULA|"
     r"SHOULDER|SINUS|SKULL|SPINE|STERNUM|TEETH|THIGH|THUMB|TIBIA|\bTOES?\b|TOOTH|ULNA|WRIST|"
-    r"ZYGOMA|DENTAL"
+    r"ZYGOMA|DENTAL|SÄULE|SAEULE"
 )
 _FRONTAL_VIEW = re.compile(r"^(PA|AP|POSTERO.?ANTERIOR|ANTERO.?POSTERIOR|FRONTAL)\b")
+_FRONTAL_WORD = re.compile(r"\b(PA|AP|FRONTAL)\b")
 _LATERAL_VIEW = re.compile(r"^(LL|RL|LAT|LATERAL|LLAT|RLAT)$|\bLATERAL\b(?! DECUB)")
 _OBLIQUE_VIEW = re.compile(r"^([LR]PO|[LR]AO|[LR]LO)$|OBLIQUE|\bOBL\b")
 _DECUBITUS_VIEW = re.compile(r"^(LLD|RLD)$|DECUB")
+_HUMAN = re.compile(r"^(HUMAN|HOMO SAPIENS|HOMO|MAN|MENSCH)?$", re.IGNORECASE)
 _NOT_HUMAN = re.compile(
     r"\b(CANINE|FELINE|EQUINE|BOVINE|AVIAN|VETERINAR\w*|CANIS|FELIS|EQUUS)\b", re.IGNORECASE
 )
@@ -95,11 +98,13 @@ def _check_modality(dataset: Dataset) -> list[str]:
 
 def _check_origin(dataset: Dataset) -> None:
     for keyword in _OTHER_PROGRAM_FIELDS:
-        found = _OTHER_PROGRAM.search(text(dataset, keyword))
+        found = _OTHER_PROGRAM.search(text(dataset, keyword, longest=10_240))  # VR LT
         if found:
             raise Rejection(
                 "ai_result", f"{keyword} names another program's result ({found.group()})"
             )
+    if not _HUMAN.search(text(dataset, "PatientSpeciesDescription")):
+        raise Rejection("not_human", "PatientSpeciesDescription says that the patient is an animal")
     animal_fields = ("PatientSpeciesDescription", "PatientBreedDescription", *_DESCRIPTIONS)
     for keyword in (*animal_fields, "InstitutionName", "ResponsibleOrganization"):
         found = _NOT_HUMAN.search(text(dataset, keyword))
@@ -128,13 +133,12 @@ def _check_body_part(dataset: Dataset) -> list[str]:
 
 def _check_view(dataset: Dataset) -> list[str]:
     stated = text(dataset, "ViewPosition").upper()
-    view = stated or _code_meaning(dataset, "ViewCodeSequence")
-    orientation = [
-        part.strip("' ") for part in text(dataset, "PatientOrientation")[1:-1].split(",")
-    ]
+    view = (stated or _code_meaning(dataset, "ViewCodeSequence")).replace("_", " ")
+    orientation = _orientation(dataset)
     if not view:
         descriptions = " ".join(text(dataset, keyword).upper() for keyword in _DESCRIPTIONS)
-        if _LATERAL_VIEW.search(descriptions):
+        # "PA AND LATERAL" names the whole study and leaves this image's view open.
+        if _LATERAL_VIEW.search(descriptions) and not _FRONTAL_WORD.search(descriptions):
             raise Rejection("lateral_view", "its description says that it is a lateral view")
         # The rows of a lateral view run from front to back (PS3.3 C.7.6.1.1.1).
         if orientation[0][:1] in ("A", "P"):
@@ -147,9 +151,14 @@ def _check_view(dataset: Dataset) -> list[str]:
     if _OBLIQUE_VIEW.search(view):
         raise Rejection("oblique_view", f"its view is {view}, not PA or AP")
     flags = [] if _FRONTAL_VIEW.search(view) else ["view_unclear"]
-    if orientation != [""] and (orientation[0][:1] != "L" or orientation[-1][:1] != "F"):
+    if any(orientation) and (orientation[0][:1] != "L" or orientation[-1][:1] != "F"):
         flags.append("orientation_unusual")
     return flags
+
+
+def _orientation(dataset: Dataset) -> list[str]:
+    """Return the directions of rows and columns, as in ["L", "F"]; one blank if not stated."""
+    return [part.strip("[]' ") for part in text(dataset, "PatientOrientation").split(",")]
 
 
 def _code_meaning(dataset: Dataset, keyword: str) -> str:

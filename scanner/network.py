@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from scanner.errors import SetupError
+from scanner.errors import CxrScanError, SetupError
 
 if TYPE_CHECKING:
     import keras
@@ -24,6 +24,9 @@ _BLOCKS = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))
 # ImageNet means of the caffe weights, in their channel order BGR.
 _CAFFE_MEANS = (103.939, 116.779, 123.68)
 EMBEDDING_SIZE = 512
+
+# The compiled functions are TensorFlow's, whatever backend the user's own Keras settings name.
+os.environ["KERAS_BACKEND"] = "tensorflow"
 
 Weights = Mapping[str, npt.NDArray[np.float32]]
 
@@ -45,6 +48,8 @@ def quiet_stderr() -> Iterator[None]:
         os.dup2(noise.fileno(), 2)
         try:
             yield
+        except CxrScanError:
+            raise  # it says in one line what is wrong
         except Exception:
             noise.seek(0)
             os.write(saved, noise.read())
@@ -53,6 +58,21 @@ def quiet_stderr() -> Iterator[None]:
             sys.stderr.flush()
             os.dup2(saved, 2)
             os.close(saved)
+
+
+def visible_gpus() -> list[str]:
+    """Return the names of TensorFlow's GPUs, each set to take memory as it needs it.
+
+    To be called before anything is computed: TensorFlow refuses the setting afterwards.
+    """
+    import tensorflow as tf
+
+    names = []
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)
+        details = tf.config.experimental.get_device_details(gpu)
+        names.append(str(details.get("device_name", gpu.name)))
+    return names
 
 
 def layer_names() -> list[str]:

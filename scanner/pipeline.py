@@ -116,10 +116,10 @@ class _Run:
         header = header_row(self._bundle.classes, self._settings.include)
         with RecordFile(self._settings.output, header) as records:
             todo = self._resume(records, sources)
-            if self._settings.require_gpu:
-                self._ready_predictor()
-            progress.start(min(len(todo), self._settings.limit or len(todo)))
             try:
+                if self._settings.require_gpu:
+                    self._ready_predictor()
+                progress.start(min(len(todo), self._settings.limit or len(todo)))
                 for files, readings in self._batches(todo):
                     rows = self._judge(readings)
                     records.append(rows)

@@ -53,7 +53,7 @@ class Predictor:
         require_gpu: bool = False,
     ) -> None:
         with network.quiet_stderr():
-            gpus = _visible_gpus()
+            gpus = network.visible_gpus()
             if require_gpu and not gpus:
                 raise SetupError(_why_no_gpu())
             self.device = _device_name(gpus)
@@ -143,18 +143,6 @@ def cpu_computes_in_bfloat16() -> bool:
     return "amx_bf16" in flags or "avx512_bf16" in flags
 
 
-def _visible_gpus() -> list[str]:
-    """Return the names of TensorFlow's GPUs, each set to take memory as it needs it."""
-    import tensorflow as tf
-
-    names = []
-    for gpu in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(gpu, True)
-        details = tf.config.experimental.get_device_details(gpu)
-        names.append(str(details.get("device_name", gpu.name)))
-    return names
-
-
 def _device_name(gpus: list[str]) -> str:
     if gpus:
         return f"GPU {gpus[0]}"
@@ -186,5 +174,5 @@ def _why_no_gpu() -> str:
 def devices() -> list[str]:
     """Return what a scan could run on, best first, as text for `cxr-scan doctor`."""
     with network.quiet_stderr():
-        gpus = _visible_gpus()
+        gpus = network.visible_gpus()
     return [*(f"GPU {name}" for name in gpus), _device_name([])]

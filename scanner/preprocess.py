@@ -39,7 +39,12 @@ class PreprocessSpec:
                 f"The model wants preprocessing version {values.get('version')}, this cxr-scan "
                 f"knows {', '.join(map(str, VERSIONS))}: update cxr-scan or use another model."
             )
-        return cls(**values)
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise SetupError(
+                f"The model's preprocessing spec is not understood: {error}"
+            ) from error
 
 
 def model_input(pixels: FloatArray, spec: PreprocessSpec) -> npt.NDArray[np.uint8]:

@@ -3,7 +3,7 @@
 import re
 
 _UNSAFE = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\\]"
+    r"[\x00-\x1f\x7f-\x9f\u061c\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\\]"
 )
 _FORMULA_STARTS = ("=", "+", "-", "@", "'")
 
@@ -15,7 +15,8 @@ def _escape(match: re.Match[str]) -> str:
     code = ord(character)
     if 0xDC80 <= code <= 0xDCFF:
         return f"\\x{code - 0xDC00:02x}"  # a byte that is not UTF-8 (PEP 383)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    # Not \x for C1 controls: that is how a byte of the same value looks.
+    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}"
 
 
 def printable(text: str) -> str:

@@ -39,6 +39,7 @@ FLAGS = {
     "view_decubitus": "taken lying on the side",
     "orientation_unusual": "may be mirrored or turned",
     "polarity_conflict": "black and white may be swapped",
+    "coloured": "colour in it: marks, a tint or a heat map",
     "low_resolution": "very few pixels",
     "cam_empty": "no part of the image speaks for the prediction",
 }

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from scanner import bundle as bundles
 from scanner.manifest import versions
+from scanner.network import quiet_stderr, visible_gpus
 from scanner.predictor import Predictor, cpu_computes_in_bfloat16
 from scanner.preprocess import PreprocessSpec
 from training import dataset, features, metrics, split
@@ -46,6 +47,8 @@ def train(settings: TrainSettings, say: Say) -> str:
 
     Raises `SetupError` over data, weights or folders that will not do, before any long work.
     """
+    with quiet_stderr():
+        visible_gpus()
     backbone = imagenet(settings.weights)
     # The shipped weights are int8: train on features of exactly those, not of finer ones.
     stored = bundles.quantise(backbone)

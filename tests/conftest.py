@@ -1,0 +1,54 @@
+"""What the tests start from: one real chest radiograph, made small, and where the rest lies."""
+
+import copy
+import importlib.util
+import shutil
+from io import BytesIO
+from pathlib import Path
+
+import pydicom
+import pytest
+from dicom_files import as_bytes
+from pydicom.dataset import Dataset
+
+
+@pytest.fixture(scope="session")
+def pydicom_data() -> Path:
+    """The folder of the package pydicom-data (real images, MIT); nothing is downloaded."""
+    spec = importlib.util.find_spec("data_store")
+    assert spec is not None and spec.origin is not None, "pip install -e .[test]"
+    return Path(spec.origin).parent / "data"
+
+
+@pytest.fixture(scope="session")
+def _small_radiograph(pydicom_data: Path) -> Dataset:
+    """RG1 (CR CHEST PA, MONOCHROME1, 15 bits), averaged over 4 x 4 pixels to 488 x 460."""
+    dataset = pydicom.dcmread(pydicom_data / "RG1_UNCR.dcm")
+    rows, columns = dataset.Rows // 4, dataset.Columns // 4
+    pixels = dataset.pixel_array[: rows * 4, : columns * 4]
+    small = pixels.reshape(rows, 4, columns, 4).mean(axis=(1, 3)).astype("<u2")
+    dataset.Rows, dataset.Columns, dataset.PixelData = rows, columns, small.tobytes()
+    del dataset.DataSetTrailingPadding
+    return pydicom.dcmread(BytesIO(as_bytes(dataset)))
+
+
+@pytest.fixture
+def radiograph_dataset(_small_radiograph: Dataset) -> Dataset:
+    """A copy of the small radiograph to change at will: explicit VR little endian, valid meta."""
+    return copy.deepcopy(_small_radiograph)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real radiographs beside the repository."""
+    folder = Path(__file__).parents[2] / "shared"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not here: it holds real radiographs that are not redistributed")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def dcmtk() -> None:
+    """Skip unless dcmtk's renderers are installed."""
+    if shutil.which("dcmj2pnm") is None or shutil.which("dcml2pnm") is None:
+        pytest.skip("dcmj2pnm or dcml2pnm is not on PATH: apt-get install dcmtk")

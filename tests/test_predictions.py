@@ -1,0 +1,112 @@
+"""Batches, padding, precision and devices do not change what is said of an image."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scanner import bundle, network, predictor
+from scanner.errors import SetupError
+from scanner.predictor import Predictor, choose_precision
+
+
+@pytest.fixture(scope="module")
+def default() -> bundle.Bundle:
+    return bundle.load(bundle.DEFAULT_BUNDLE)
+
+
+def _images(count: int) -> list[np.ndarray]:
+    """Smooth random pictures: closer to radiographs than noise, and all different."""
+    random = np.random.default_rng(5)
+    coarse = random.integers(0, 256, (count, 8, 8), dtype=np.uint8)
+    return [np.kron(image, np.ones((32, 32), np.uint8)) for image in coarse]
+
+
+def test_batch_size_changes_neither_labels_nor_scores(default: bundle.Bundle) -> None:
+    images = _images(5)
+    one = Predictor(default, batch_size=1, precision="float32").predict(images)
+    four = Predictor(default, batch_size=4, precision="float32").predict(images)
+    assert (one.probabilities.argmax(1) == four.probabilities.argmax(1)).all()
+    np.testing.assert_allclose(one.probabilities, four.probabilities, atol=1e-3)
+    np.testing.assert_allclose(one.cam, four.cam, atol=1e-3 * one.cam.max())
+
+
+def test_shapes_and_ranges_are_as_promised(default: bundle.Bundle) -> None:
+    result = Predictor(default, batch_size=2, precision="float32").predict(_images(3))
+    assert result.probabilities.shape == (3, len(default.classes))
+    assert result.cam.shape == (3, 16, 16)
+    assert result.embedding.shape == (3, 512)
+    assert all(a.dtype == np.float32 for a in (result.probabilities, result.cam, result.embedding))
+    np.testing.assert_allclose(result.probabilities.sum(1), 1, atol=1e-5)
+    assert result.cam.min() >= 0
+
+
+def test_a_batch_that_does_not_fit_is_halved(
+    default: bundle.Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A GPU with memory for two images, stood in for by TensorFlow's own error.
+
+    The real thing cannot be had on a CPU: with RLIMIT_AS set, TensorFlow 2.21 ends the process
+    (SIGSEGV in oneDNN, std::bad_alloc without it) instead of raising ResourceExhaustedError.
+    """
+    import tensorflow as tf
+
+    compile_fixed = network.compile_fixed
+    tried = []
+
+    def small_memory(model: object, batch_size: int) -> object:
+        tried.append(batch_size)
+        compiled = compile_fixed(model, batch_size)
+
+        def function(batch: tf.Tensor) -> object:
+            if batch_size > 2:
+                raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+            return compiled(batch)
+
+        return function
+
+    images = _images(5)
+    expected = Predictor(default, batch_size=2, precision="float32").predict(images)
+    monkeypatch.setattr(network, "compile_fixed", small_memory)
+    judge = Predictor(default, batch_size=8, precision="float32")
+    found = judge.predict(images)
+    assert tried == [8, 4, 2]
+    assert judge.batch_size == 2
+    np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-5)
+
+
+def test_auto_takes_bfloat16_only_where_it_was_measured_to_agree(default: bundle.Bundle) -> None:
+    def card(agreement: float) -> bundle.Bundle:
+        values = {"precisions": {"bfloat16": {"label_agreement": agreement}}}
+        return bundle.Bundle("x", ("a",), default.spec, 1.0, {}, values)
+
+    assert choose_precision(card(0.9995), "auto", has_gpu=True) == "bfloat16"
+    assert choose_precision(card(0.9985), "auto", has_gpu=True) == "float32"
+    unmeasured = bundle.Bundle("x", ("a",), default.spec, 1.0, {}, {})
+    assert choose_precision(unmeasured, "auto", has_gpu=True) == "float32"
+    assert choose_precision(unmeasured, "bfloat16", has_gpu=False) == "bfloat16"
+
+
+def test_a_required_gpu_that_is_missing_is_said(default: bundle.Bundle) -> None:
+    if predictor.devices()[0].startswith("GPU"):
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(SetupError, match="--require-gpu was given, but"):
+        Predictor(default, require_gpu=True)
+
+
+@pytest.mark.gpu
+def test_a_gpu_gives_the_labels_of_the_cpu(default: bundle.Bundle) -> None:
+    if not predictor.devices()[0].startswith("GPU"):
+        pytest.skip("TensorFlow sees no GPU here")
+    result = Predictor(default, require_gpu=True, precision="float32").predict(_images(3))
+    assert result.probabilities.shape == (3, len(default.classes))
+
+
+def test_start_up_noise_stays_off_the_terminal(tmp_path: Path) -> None:
+    code = "from scanner.predictor import devices; devices()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert done.stdout == ""
