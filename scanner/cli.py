@@ -188,7 +188,8 @@ def scan(
         summary = pipeline.scan(settings, watcher)
     except KeyboardInterrupt:
         click.echo(
-            f"Interrupted. What was judged is in {output}; run the same command again to continue.",
+            f"Interrupted. What was judged is in {printable(str(output))}; run the same command "
+            "again to continue.",
             err=True,
         )
         raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
@@ -270,10 +271,10 @@ def _say_summary(summary: "Summary", output: Path, index: Path | None) -> None:
     for kind, count in sorted(summary.passed_over.items()):
         click.echo(f"  without a row: {count} {PASSED_OVER.get(kind, kind)}")
     for warning in summary.warnings:
-        click.echo(f"warning: {printable(warning)}")
+        click.echo(f"warning: {warning}")
     if summary.device:
         click.echo(f"device: {summary.device}, {summary.precision}")
-    click.echo(f"rows:   {output / 'predictions.csv'}")
+    click.echo(f"rows:   {printable(str(output / 'predictions.csv'))}")
     if index is not None:
         click.echo(f"report: {index.resolve().as_uri()}")
 

@@ -9,6 +9,7 @@ from io import BytesIO
 import numpy as np
 import numpy.typing as npt
 import pydicom
+from pydicom import config
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.encaps import parse_basic_offsets
@@ -33,6 +34,10 @@ from scanner.walk import HEAD_BYTES, recognise
 MAX_INFLATED_BYTES = 256 * 1024 * 1024
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 _MAX_TEXT = 64
+# What a code string and a unique identifier may hold (PS3.5 table 6.2-1; lower case occurs). An
+# element with a damaged length drags in those behind it, names included; they hold other bytes.
+_CODE = re.compile(r"[^\x00-\x1f\x7f-\x9f]{0,16}")
+_UNIQUE_IDENTIFIER = re.compile(r"[0-9.]{0,64}")
 # JPEG rounds chroma: channels that differ by no more than this many grey levels of 255 are equal.
 _EQUAL_CHANNELS_TOLERANCE = 2
 
@@ -121,10 +126,10 @@ def facts(dataset: Dataset, key: bytes, include: Sequence[str]) -> Header:
     """Return the header facts of the CSV; `include` names further elements by DICOM keyword."""
     return Header(
         format="dicom",
-        modality=text(dataset, "Modality"),
-        body_part=text(dataset, "BodyPartExamined"),
-        view=text(dataset, "ViewPosition"),
-        photometric=text(dataset, "PhotometricInterpretation"),
+        modality=code(dataset, "Modality"),
+        body_part=code(dataset, "BodyPartExamined"),
+        view=code(dataset, "ViewPosition"),
+        photometric=code(dataset, "PhotometricInterpretation"),
         transfer_syntax=str(_stated_transfer_syntax(dataset)),
         rows=_size(dataset, "Rows"),
         columns=_size(dataset, "Columns"),
@@ -141,14 +146,29 @@ def facts(dataset: Dataset, key: bytes, include: Sequence[str]) -> Header:
 
 def text(dataset: Dataset, keyword: str, longest: int = _MAX_TEXT) -> str:
     """Return an element as one short line of text; empty if absent or too damaged to read."""
+    return re.sub(r"\s+", " ", _value(dataset, keyword)).strip()[:longest]
+
+
+def code(dataset: Dataset, keyword: str) -> str:
+    """Return a code string as the CSV may state it; empty if absent or damaged into other text."""
+    value = _value(dataset, keyword).strip()
+    return value if _CODE.fullmatch(value) else ""
+
+
+def _uid(dataset: Dataset, keyword: str) -> UID:
+    """Return a unique identifier; empty if it is absent or none (pydicom would quote it)."""
+    value = _value(dataset, keyword).strip()
+    return UID(value if _UNIQUE_IDENTIFIER.fullmatch(value) else "", config.IGNORE)
+
+
+def _value(dataset: Dataset, keyword: str) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             value = dataset.get(keyword)
-            line = "" if value is None else str(value)
+            return "" if value is None else str(value)
     except Exception:  # an optional element's damage must not cost the image; it reads as blank
         return ""
-    return re.sub(r"\s+", " ", line).strip()[:longest]
 
 
 def _size(dataset: Dataset, keyword: str) -> int | None:
@@ -162,9 +182,7 @@ def frame_count(dataset: Dataset) -> int:
     if not value:
         return 1
     if not (value.isascii() and value.isdigit()):
-        raise ReadError(
-            "damaged_header", f"NumberOfFrames is {value!r} where a whole number is expected"
-        )
+        raise ReadError("damaged_header", "NumberOfFrames is no whole number")
     return int(value)
 
 
@@ -202,12 +220,13 @@ def _explain_missing_pixels(dataset: Dataset, data: bytes) -> None:
     _check_element_lengths(header)  # elements of `dataset` that were looked at know no length
     if data[stream.tell() : stream.tell() + 4] in (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10"):
         raise ReadError("truncated", "it ends in the middle of its compressed pixel data")
-    sop_class = UID(text(dataset, "SOPClassUID"))
+    sop_class = _uid(dataset, "SOPClassUID")
     is_image = "Image Storage" in sop_class.name or "Rows" in dataset
     if is_image:
         raise ReadError("no_pixel_data", "its header describes an image but it holds no PixelData")
     if sop_class or text(dataset, "Modality"):
-        raise Rejection("not_an_image", f"it is a DICOM object without pixels ({sop_class.name})")
+        kind = sop_class.name if sop_class.type else "of an unknown kind"
+        raise Rejection("not_an_image", f"it is a DICOM object without pixels ({kind})")
     raise ReadError("damaged_header", "it has neither a SOP class nor pixel data")
 
 
@@ -230,14 +249,14 @@ def _required_sizes(dataset: Dataset) -> tuple[int, int]:
 def _whole_number(dataset: Dataset, keyword: str, default: int | None = None) -> int:
     value = _size(dataset, keyword) or default
     if value is None:
-        found = text(dataset, keyword) or "missing"
-        raise ReadError("damaged_header", f"{keyword} is {found} where a number above 0 is needed")
+        found = "no number above 0" if text(dataset, keyword) else "missing"
+        raise ReadError("damaged_header", f"{keyword} is {found}")
     return value
 
 
 def _stated_transfer_syntax(dataset: Dataset) -> UID:
     meta = getattr(dataset, "file_meta", None)
-    return UID(text(meta, "TransferSyntaxUID")) if meta is not None else UID("")
+    return _uid(meta, "TransferSyntaxUID") if meta is not None else UID("")
 
 
 def _transfer_syntax(dataset: Dataset) -> UID:
@@ -317,7 +336,7 @@ def _decode(dataset: Dataset, syntax: UID) -> npt.NDArray[np.integer]:
 
 def _one_channel(pixels: npt.NDArray[np.integer], dataset: Dataset) -> npt.NDArray[np.integer]:
     """Return (H, W); colour whose channels are equal is grey, other colour is rejected."""
-    photometric = str(dataset.PhotometricInterpretation)
+    photometric = code(dataset, "PhotometricInterpretation")
     if photometric == "PALETTE COLOR":
         pixels = np.asarray(apply_color_lut(pixels, dataset))
     if pixels.ndim == 3 and pixels.shape[-1] == 3:

@@ -10,7 +10,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import DigitalXRayImageStorageForProcessing
 
-from scanner.dicom import frame_count, text
+from scanner.dicom import code, frame_count, text
 from scanner.errors import Rejection
 from scanner.radiograph import FloatArray
 
@@ -88,7 +88,7 @@ def admit_header(dataset: Dataset) -> tuple[str, ...]:
 
 
 def _check_modality(dataset: Dataset) -> list[str]:
-    modality = text(dataset, "Modality").upper()
+    modality = code(dataset, "Modality").upper()
     if modality in _RADIOGRAPHY:
         return []
     if modality in _UNCLEAR_MODALITIES:
@@ -126,8 +126,9 @@ def _check_body_part(dataset: Dataset) -> list[str]:
         return ["body_part_missing"]
     if _CHEST.search(region):
         return []
-    if _ELSEWHERE.search(region):
-        raise Rejection("other_body_part", f"its body part is {region}, not the chest")
+    # Only the words looked for are quoted: the rest may be somebody's free text.
+    if elsewhere := _ELSEWHERE.search(region):
+        raise Rejection("other_body_part", f"its body part is {elsewhere.group()}, not the chest")
     return ["body_part_unclear"]
 
 
@@ -142,14 +143,14 @@ def _check_view(dataset: Dataset) -> list[str]:
             raise Rejection("lateral_view", "its description says that it is a lateral view")
         # The rows of a lateral view run from front to back (PS3.3 C.7.6.1.1.1).
         if orientation[0][:1] in ("A", "P"):
-            raise Rejection("lateral_view", f"its PatientOrientation {orientation} is lateral")
+            raise Rejection("lateral_view", "its PatientOrientation is that of a lateral view")
         return ["view_missing"]
     if _DECUBITUS_VIEW.search(view):
         return ["view_decubitus"]
-    if _LATERAL_VIEW.search(view):
-        raise Rejection("lateral_view", f"its view is {view}, not PA or AP")
-    if _OBLIQUE_VIEW.search(view):
-        raise Rejection("oblique_view", f"its view is {view}, not PA or AP")
+    if lateral := _LATERAL_VIEW.search(view):
+        raise Rejection("lateral_view", f"its view is {lateral.group()}, not PA or AP")
+    if oblique := _OBLIQUE_VIEW.search(view):
+        raise Rejection("oblique_view", f"its view is {oblique.group()}, not PA or AP")
     flags = [] if _FRONTAL_VIEW.search(view) else ["view_unclear"]
     if any(orientation) and (orientation[0][:1] != "L" or orientation[-1][:1] != "F"):
         flags.append("orientation_unusual")

@@ -21,7 +21,7 @@ from scanner.decoding import Decoders, Reading, ReadSettings
 from scanner.predictor import CPU_BATCH_SIZE, GPU_BATCH_SIZE, Predictions, Predictor
 from scanner.pseudonyms import load_key
 from scanner.records import DUPLICATE_OF, Record, RecordFile, header_row
-from scanner.text import cell
+from scanner.text import cell, printable
 from scanner.walk import Source, list_files
 
 logger = logging.getLogger("scanner")
@@ -111,11 +111,12 @@ class _Run:
 
     def execute(self, progress: Progress) -> Summary:
         started = time.monotonic()
-        self._open_manifest()
+        self._refuse_other_run()
         sources = self._list_sources()
         header = header_row(self._bundle.classes, self._settings.include)
         with RecordFile(self._settings.output, header) as records:
             todo = self._resume(records, sources)
+            self._open_manifest()
             try:
                 if self._settings.require_gpu:
                     self._ready_predictor()
@@ -131,23 +132,29 @@ class _Run:
         self._close_manifest("complete", started)
         return self._summary
 
+    def _refuse_other_run(self) -> None:
+        previous = manifest.load(self._manifest.path)
+        output.refuse_other_run(previous, self._kind_of_run(), self._settings.output)
+        self._earlier_runs = previous.get("runs", [])
+
+    def _kind_of_run(self) -> dict[str, Any]:
+        """What runs must share to put their results into one folder."""
+        return {
+            "root": printable(str(self._settings.root.resolve())),
+            "model": self._bundle.id,
+            "strict": self._settings.strict,
+        }
+
     def _open_manifest(self) -> None:
         settings = self._settings
-        now = {
-            "root": str(settings.root.resolve()),
-            "model": self._bundle.id,
-            "strict": settings.strict,
-        }
-        previous = manifest.load(self._manifest.path)
-        output.refuse_other_run(previous, now, settings.output)
-        self._earlier_runs = previous.get("runs", [])
         self._manifest.save(
-            **now,
+            **self._kind_of_run(),
             state="running",
             classes=list(self._bundle.classes),
             include=list(settings.include),
             card={k: v for k, v in self._bundle.card.items() if k != "classes"},
             versions=manifest.versions(),
+            runs=self._earlier_runs,
         )
 
     def _close_manifest(self, state: str, started: float) -> None:
@@ -302,7 +309,7 @@ class _Run:
                 logger.warning("%s: %s: %s", record.path, record.reason, record.detail)
 
     def _warn(self, message: str) -> None:
-        self._summary.warnings.append(message)
+        self._summary.warnings.append(printable(message))
         logger.warning("%s", message)
 
 

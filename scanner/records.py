@@ -5,6 +5,7 @@ that has a row, because "new or changed" cannot be told from the row itself; it 
 a row without its note cannot happen and a note without its row only costs a second reading.
 """
 
+import contextlib
 import csv
 import io
 import os
@@ -138,11 +139,12 @@ class RecordFile:
             if unchanged and record["reason"] not in RETRIED_REASONS:
                 kept[path] = record
         # A copy stands only while the image it is a copy of does: that one may have been replaced.
+        # The guard of a path that begins like a formula is not in the detail, which does not.
+        originals = {DUPLICATE_OF + path.removeprefix("'") for path in kept}
         kept = {
             path: record
             for path, record in kept.items()
-            if record["reason"] != "duplicate"
-            or record["detail"].removeprefix(DUPLICATE_OF) in kept
+            if record["reason"] != "duplicate" or record["detail"] in originals
         }
         rows = [self._header, *(list(record.values()) for record in kept.values())]
         _rewrite_if_different(self.path, rows)
@@ -175,26 +177,32 @@ def _note(source: Source) -> list[str]:
 def read_rows(path: Path) -> list[dict[str, str]]:
     """Return all intact rows of a `predictions.csv` as dictionaries by column name.
 
-    Raises `SetupError` if it is missing or has no `path` column.
+    Raises `SetupError` if it is missing or lacks a column.
     """
     try:
         with path.open(encoding="utf-8", errors="replace", newline="") as handle:
             header = next(csv.reader(handle), [])
     except OSError as error:
         raise SetupError(f"{path} cannot be read ({error.strerror}).") from error
-    if "path" not in header:
-        raise SetupError(f"{path} is no predictions.csv of cxr-scan: it has no column 'path'.")
+    missing = [name for name in COLUMNS if name not in header]
+    if missing:
+        raise SetupError(f"{path} is no predictions.csv of cxr-scan: it lacks {missing[0]!r}.")
     return [dict(zip(header, row, strict=True)) for row in _intact_rows(path, len(header))]
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Write a whole file so that a kill or a full disk leaves either the old one or the new."""
     draft = path.with_name(path.name + ".part")
-    with draft.open("wb") as handle:
-        handle.write(content.encode() if isinstance(content, str) else content)
-        handle.flush()
-        os.fsync(handle.fileno())
-    draft.replace(path)
+    try:
+        with draft.open("wb") as handle:
+            handle.write(content.encode() if isinstance(content, str) else content)
+            handle.flush()
+            os.fsync(handle.fileno())
+        draft.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)  # a full disk needs the room
+        raise
 
 
 def _write_synced(handle: TextIO, rows: Iterable[Sequence[str]]) -> None:

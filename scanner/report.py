@@ -63,6 +63,7 @@ def render(folder: Path, self_contained: bool = False) -> Path:
         "style": style,
         "style_hash": base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
         "version": __version__,
+        "self_contained": self_contained,
     }
     try:
         target.mkdir(exist_ok=True)
@@ -89,8 +90,19 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters["words"] = in_words
-    environment.filters["thousands"] = lambda number: f"{number:,}".replace(",", " ")
+    environment.filters["per_cent"] = _per_cent
+    environment.filters["thousands"] = _thousands
     return environment
+
+
+def _thousands(number: int) -> str:
+    return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def _per_cent(cell: str) -> str:
+    """Return a probability in per cent; nothing a network says is certain."""
+    share = 100 * float(cell or 0)
+    return f"{share:.0f} %" if share < 99.5 else "> 99 %"
 
 
 def _is_prob(name: str) -> bool:

@@ -13,6 +13,8 @@ LONGEST_SIDE = 320
 _JPEG_QUALITY = 85
 # The hottest place hides at most this share of the radiograph beneath it.
 _MAX_OPACITY = 0.6
+# Up to orange: the map's pale yellow end cannot be told from bright bone.
+_HOTTEST = 205
 
 
 def thumbnail(pixels: FloatArray) -> bytes:
@@ -36,7 +38,7 @@ def overlay(radiograph: bytes, cam: FloatArray) -> bytes:
     heat = cv2.resize(cam, (width, height), interpolation=cv2.INTER_CUBIC)
     peak = float(heat.max())
     heat = np.clip(heat / peak, 0, 1) if peak > 0 else np.zeros_like(heat)
-    colour = cv2.applyColorMap(np.rint(heat * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
+    colour = cv2.applyColorMap(np.rint(heat * _HOTTEST).astype(np.uint8), cv2.COLORMAP_INFERNO)
     opacity = (_MAX_OPACITY * heat)[..., None]
     blended = grey[..., None] * (1 - opacity) + colour * opacity
     return _encode(np.rint(blended).astype(np.uint8))

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import click
+
 from scanner import bundle, words
 from scanner.cli import scan
 from scanner.records import describe_columns

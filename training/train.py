@@ -238,7 +238,7 @@ def _recipe_text(recipe: Recipe, fitted: Fitted) -> str:
     )
     return (
         f"ImageNet VGG19 (int8 per channel), {what} for {recipe.epochs} epochs with Adam "
-        f"({recipe.learning_rate:g}, batches of {recipe.batch_size}, seed {recipe.seed}) on "
-        f"categorical cross-entropy; the epoch of the lowest validation loss ({fitted.best_epoch}) "
-        "was kept."
+        f"({recipe.learning_rate:g} falling as a cosine, batches of {recipe.batch_size}, seed "
+        f"{recipe.seed}) on categorical cross-entropy; the epoch of the best validation accuracy "
+        f"({fitted.best_epoch}) was kept."
     )
