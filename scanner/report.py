@@ -16,7 +16,7 @@ from scanner.errors import SetupError
 from scanner.records import read_rows, write_atomically
 from scanner.words import PASSED_OVER, in_words
 
-# 200 pairs of thumbnails are about 6 MB: what a file share delivers while one reads the first row.
+# 200 pairs of thumbnails are about 11 MB; they load as one scrolls, so the first are there soon.
 ROWS_PER_PAGE = 200
 # A longer table of files that were not judged helps nobody; the CSV has them all.
 MAX_UNJUDGED_LISTED = 1000

@@ -8,8 +8,8 @@ import numpy as np
 from scanner.output import picture_paths
 from scanner.radiograph import FloatArray
 
-# Large enough to see a consolidation, small enough for 200 pairs on one page (about 12 KB each).
-LONGEST_SIDE = 320
+# Large enough to see a consolidation when opened, small enough for pages of 200 pairs: some 28 KB.
+LONGEST_SIDE = 512
 _JPEG_QUALITY = 85
 # The hottest place hides at most this share of the radiograph beneath it.
 _MAX_OPACITY = 0.6
