@@ -3,6 +3,7 @@
 import difflib
 import importlib
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -22,6 +23,7 @@ EXIT_SETUP = 1
 EXIT_SOME_FAILED = 3
 EXIT_INTERRUPTED = 130
 
+COMMANDS = ("scan", "report", "train", "doctor")
 # Commands of other packages: scanner never imports training, it only knows where to find it.
 _ELSEWHERE = {"train": "training.cli:train"}
 
@@ -30,7 +32,7 @@ class CommandGroup(click.Group):
     """A group whose default command is `scan`, and whose other packages load when asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return ["scan", "report", "train", "doctor"]
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in _ELSEWHERE:
@@ -41,7 +43,9 @@ class CommandGroup(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         own_options = {"--version", *ctx.help_option_names}
-        if args and args[0] not in own_options and args[0] not in self.list_commands(ctx):
+        if args and args[0] not in own_options and args[0] not in COMMANDS:
+            if not args[0].startswith("-"):
+                _check_exists(args[0])  # before the options of a mistyped command are refused
             args = ["scan", *args]
         return super().parse_args(ctx, args)
 
@@ -147,7 +151,7 @@ class Keywords(click.ParamType[tuple[str, ...]]):
 @click.option(
     "--fresh", is_flag=True, help="Delete the results in the output folder and start over."
 )
-@click.option("--strict", is_flag=True, help="Reject what would be flagged for its header.")
+@click.option("--strict", is_flag=True, help="Reject what would be flagged while reading.")
 @click.option("--require-gpu", is_flag=True, help="Fail at once if no GPU can be used.")
 @click.option(
     "--no-report",
@@ -171,7 +175,8 @@ def scan(
     """Judge every chest radiograph below FOLDER; write predictions.csv and an HTML report.
 
     Run the same command again to continue after an interruption, or to add new files. Exit codes: 0
-    done; 1 could not start or go on; 2 wrong usage; 3 done, but some files failed; 130 interrupted.
+    done; 1 could not start or go on; 2 wrong usage; 3 done, but some files or folders could not be
+    read; 130 interrupted.
     """
     root = _folder(folders)
     output = output or Path(f"{root.resolve().name or 'root'}-cxr{_shard_suffix(shard)}")
@@ -202,29 +207,34 @@ def scan(
         index = render(output, self_contained)
     if not quiet:
         _say_summary(summary, output, index)
-    if summary.statuses["failed"]:
+    if summary.statuses["failed"] or summary.unreadable_folders:
         raise click.exceptions.Exit(EXIT_SOME_FAILED)
 
 
 def _folder(folders: tuple[str, ...]) -> Path:
     """Return the one folder that was meant, or say what is wrong with the words given."""
-    first = Path(folders[0])
-    if not first.exists():
-        commands = ["scan", "report", "train", "doctor"]
-        near = difflib.get_close_matches(folders[0], commands, n=1)
-        siblings = [path.name for path in first.parent.iterdir()] if first.parent.is_dir() else []
-        near_folder = difflib.get_close_matches(first.name, siblings, n=1)
-        hint = ""
-        if near:
-            hint = f" Did you mean the command {near[0]}?"
-        elif near_folder:
-            hint = f" Did you mean the folder {first.parent / near_folder[0]}?"
-        raise click.UsageError(f"{folders[0]!r} is neither a folder nor a command.{hint}")
+    _check_exists(folders[0])
     if len(folders) > 1:
         raise click.UsageError(
             f"One folder at a time: {' '.join(folders)}. Each has an output folder of its own."
         )
-    return first
+    return Path(folders[0])
+
+
+def _check_exists(word: str) -> None:
+    """Raise a usage error with the nearest command or folder if `word` is neither."""
+    path = Path(word)
+    if path.exists():
+        return
+    command = difflib.get_close_matches(word, COMMANDS, n=1)
+    siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    folder = difflib.get_close_matches(path.name, siblings, n=1)
+    hint = ""
+    if command:
+        hint = f" Did you mean the command {command[0]}?"
+    elif folder:
+        hint = f" Did you mean the folder {path.parent / folder[0]}?"
+    raise click.UsageError(f"{word!r} is neither a folder nor a command.{hint}")
 
 
 def _shard_suffix(shard: tuple[int, int]) -> str:
@@ -320,4 +330,7 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         code = EXIT_INTERRUPTED
+    except BrokenPipeError:  # whoever was reading our output has gone; Python must not try again
+        sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115
+        code = EXIT_SETUP
     sys.exit(code if isinstance(code, int) else 0)

@@ -34,6 +34,8 @@ from scanner.walk import HEAD_BYTES, recognise
 MAX_INFLATED_BYTES = 256 * 1024 * 1024
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 _MAX_TEXT = 64
+# Careless anonymisers write identifiers longer than the standard allows; their ends differ.
+_MAX_IDENTIFIER = 1024
 # What a code string and a unique identifier may hold (PS3.5 table 6.2-1; lower case occurs). An
 # element with a damaged length drags in those behind it, names included; they hold other bytes.
 _CODE = re.compile(r"[^\x00-\x1f\x7f-\x9f]{0,16}")
@@ -104,6 +106,8 @@ def _check_inflated_size(data: bytes) -> None:
     """Inflate a deflated data set piece by piece, keeping nothing, before pydicom does it whole."""
     if data[128:132] != b"DICM" or str(DeflatedExplicitVRLittleEndian).encode() not in data[:1024]:
         return
+    if data[132:136] != b"\x02\x00\x00\x00":
+        return  # no group length to find the data set by; the worker's memory limit remains
     meta_length = int.from_bytes(data[140:144], "little")
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     rest, size = data[144 + meta_length :], 0
@@ -124,6 +128,8 @@ def _check_inflated_size(data: bytes) -> None:
 
 def facts(dataset: Dataset, key: bytes, include: Sequence[str]) -> Header:
     """Return the header facts of the CSV; `include` names further elements by DICOM keyword."""
+    patient = text(dataset, "PatientID", _MAX_IDENTIFIER)
+    issuer = text(dataset, "IssuerOfPatientID", _MAX_IDENTIFIER)
     return Header(
         format="dicom",
         modality=code(dataset, "Modality"),
@@ -133,14 +139,10 @@ def facts(dataset: Dataset, key: bytes, include: Sequence[str]) -> Header:
         transfer_syntax=str(_stated_transfer_syntax(dataset)),
         rows=_size(dataset, "Rows"),
         columns=_size(dataset, "Columns"),
-        patient=pseudonym(
-            key, "patient", text(dataset, "IssuerOfPatientID") + "\0" + text(dataset, "PatientID")
-        )
-        if text(dataset, "PatientID")
-        else "",
-        study=pseudonym(key, "study", text(dataset, "StudyInstanceUID")),
-        instance=pseudonym(key, "instance", text(dataset, "SOPInstanceUID")),
-        included=tuple((keyword, text(dataset, keyword)) for keyword in include),
+        patient=pseudonym(key, "patient", f"{issuer}\0{patient}" if patient else ""),
+        study=pseudonym(key, "study", text(dataset, "StudyInstanceUID", _MAX_IDENTIFIER)),
+        instance=pseudonym(key, "instance", text(dataset, "SOPInstanceUID", _MAX_IDENTIFIER)),
+        included=tuple((keyword, text(dataset, keyword, _MAX_IDENTIFIER)) for keyword in include),
     )
 
 
@@ -290,13 +292,15 @@ def read_pixels(dataset: Dataset) -> tuple[FloatArray, str, tuple[str, ...]]:
         )
     dataset.file_meta.TransferSyntaxUID = syntax
     if syntax.is_encapsulated:
-        _check_one_frame(dataset)
+        _check_offset_table(dataset)
     _supply_defaults(dataset)
-    stored = _one_channel(_decode(dataset, syntax), dataset)
+    shift = 0 if syntax.is_encapsulated else _bits_below(dataset)
+    dataset.BitsStored += shift  # pydicom drops what is above BitsStored, not above HighBit
+    stored = _one_channel(_decode(dataset, syntax), dataset) >> shift
     return display.to_display(stored, dataset)
 
 
-def _check_one_frame(dataset: Dataset) -> None:
+def _check_offset_table(dataset: Dataset) -> None:
     """A basic offset table that is damaged makes pydicom guess; say so before it does."""
     try:
         parse_basic_offsets(dataset.PixelData)
@@ -318,6 +322,14 @@ def _supply_defaults(dataset: Dataset) -> None:
         dataset.BitsStored = dataset.BitsAllocated
     if dataset.SamplesPerPixel > 1 and dataset.get("PlanarConfiguration") not in (0, 1):
         dataset.PlanarConfiguration = 0
+
+
+def _bits_below(dataset: Dataset) -> int:
+    """Return how many unused bits lie below the stored ones: 0 but for left-aligned pixels."""
+    high_bit = _size(dataset, "HighBit")
+    if high_bit is None or high_bit >= dataset.BitsAllocated:
+        return 0
+    return int(max(high_bit + 1 - dataset.BitsStored, 0))
 
 
 def _decode(dataset: Dataset, syntax: UID) -> npt.NDArray[np.integer]:

@@ -32,7 +32,8 @@ def to_display(
 
     `stored` is (H, W) of any integer type as decoded. The pixels are (H', W') float32 in 0..1, air
     dark and bone bright, with square pixels. The VOI text is ``lut``, ``window C/W`` (with the
-    function's name unless LINEAR) or ``minmax``.
+    function's name unless LINEAR) or ``minmax``. Pixels said to be more than four times as high as
+    wide, or the reverse, are shown as they are, with the flag ``odd_pixel_aspect``.
 
     PhotometricInterpretation alone decides the polarity; a PresentationLUTShape that contradicts it
     (PS3.3 C.8.11.3.1.2) raises the flag ``polarity_conflict``.
@@ -47,7 +48,11 @@ def to_display(
     pixels = shown.astype(np.float32)
     if table_is_small:
         pixels = _look_up_by_rows(pixels, stored, low)
-    return _with_square_pixels(pixels, header), voi, _polarity_flags(header)
+    aspect = _pixel_aspect(header)
+    flags = _polarity_flags(header)
+    if not 1 / _MAX_ASPECT <= aspect <= _MAX_ASPECT:
+        return pixels, voi, (*flags, "odd_pixel_aspect")
+    return _with_square_pixels(pixels, aspect), voi, flags
 
 
 def _look_up_by_rows(table: FloatArray, stored: npt.NDArray[np.integer], first: int) -> FloatArray:
@@ -111,6 +116,8 @@ def _look_up(values: npt.NDArray[Any], item: Dataset) -> tuple[Float64Array, int
     try:
         count, first, bits = (int(number) for number in item.LUTDescriptor)
         count = count & 0xFFFF or 1 << 16
+        if not 1 <= bits <= 16:
+            raise ValueError(f"its entries have {bits} bits")
         data = item.LUTData
         if isinstance(data, bytes):
             # pydicom leaves VR OW and UN as bytes, in the byte order of the file.
@@ -179,17 +186,10 @@ def _polarity_flags(header: Dataset) -> tuple[str, ...]:
     return ()
 
 
-def _with_square_pixels(pixels: FloatArray, header: Dataset) -> FloatArray:
+def _with_square_pixels(pixels: FloatArray, aspect: float) -> FloatArray:
     """Enlarge the coarser direction until pixels are square (PS3.3 C.7.6.3.1.7 and 10.7.1.3)."""
-    aspect = _pixel_aspect(header)  # height of a pixel over its width
-    if aspect is None or 0.99 < aspect < 1.01:
+    if 0.99 < aspect < 1.01:
         return pixels
-    if not 1 / _MAX_ASPECT <= aspect <= _MAX_ASPECT:
-        raise ReadError(
-            "odd_pixel_aspect",
-            f"its pixels are {aspect:.3g} times as high as wide, which no radiograph is; "
-            "PixelSpacing or PixelAspectRatio must be wrong",
-        )
     height, width = pixels.shape
     size = (width, round(height * aspect)) if aspect > 1 else (round(width / aspect), height)
     if size[0] * size[1] > MAX_PIXELS:
@@ -201,7 +201,8 @@ def _with_square_pixels(pixels: FloatArray, header: Dataset) -> FloatArray:
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR), dtype=np.float32)
 
 
-def _pixel_aspect(header: Dataset) -> float | None:
+def _pixel_aspect(header: Dataset) -> float:
+    """Return a pixel's height over its width, 1 if the header does not say."""
     for keyword in ("PixelAspectRatio", "PixelSpacing", "ImagerPixelSpacing"):
         value = header.get(keyword)
         try:
@@ -210,4 +211,4 @@ def _pixel_aspect(header: Dataset) -> float | None:
             continue
         if vertical > 0 and horizontal > 0 and math.isfinite(vertical + horizontal):
             return vertical / horizontal
-    return None
+    return 1.0

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from scanner import bundle, codecs, manifest
+from scanner.network import gpu_computes_in_bfloat16
 from scanner.predictor import choose_precision, devices
 
 
@@ -25,5 +26,5 @@ def findings(model: Path | None) -> Iterator[tuple[str, list[str]]]:
         ],
     )
     found = devices()
-    precision = choose_precision(loaded, "auto", found[0].startswith("GPU"))
+    precision = choose_precision(loaded, "auto", gpu_computes_in_bfloat16())
     yield "devices", [f"{found[0]}: used, in {precision}", *found[1:]]

@@ -33,17 +33,21 @@ _ELSEWHERE = re.compile(
 )
 _FRONTAL_VIEW = re.compile(r"^(PA|AP|POSTERO.?ANTERIOR|ANTERO.?POSTERIOR|FRONTAL)\b")
 _FRONTAL_WORD = re.compile(r"\b(PA|AP|FRONTAL)\b")
-_LATERAL_VIEW = re.compile(r"^(LL|RL|LAT|LATERAL|LLAT|RLAT)$|\bLATERAL\b(?! DECUB)")
+_LATERAL_VIEW = re.compile(r"^(LL|RL|LLAT|RLAT)$|\bLAT(ERAL)?\b(?!\.? ?DECUB)")
 _OBLIQUE_VIEW = re.compile(r"^([LR]PO|[LR]AO|[LR]LO)$|OBLIQUE|\bOBL\b")
 _DECUBITUS_VIEW = re.compile(r"^(LLD|RLD)$|DECUB")
-_HUMAN = re.compile(r"^(HUMAN|HOMO SAPIENS|HOMO|MAN|MENSCH)?$", re.IGNORECASE)
+# In the fields that state a species or a breed.
+_HUMAN = re.compile(r"\b(HUMAN|HOMO|MAN|MENSCH)\b", re.IGNORECASE)
+_ANIMAL = re.compile(r"\b(DOG|CAT|HORSE|RABBIT|BIRD|COW|PIG|SHEEP|GOAT)\b", re.IGNORECASE)
+# In any description.
 _NOT_HUMAN = re.compile(
     r"\b(CANINE|FELINE|EQUINE|BOVINE|AVIAN|VETERINAR\w*|CANIS|FELIS|EQUUS)\b", re.IGNORECASE
 )
-# Names under which other programs store their findings beside the images.
+# Names under which other programs store their findings beside the images. Fields in which people
+# write about their images (comments, protocols) are not asked: a radiograph must not go by a word.
 _OTHER_PROGRAM = re.compile(
     r"\b(lunit|insight cxr|qure|qxr|annalise|oxipit|chestlink|gleamer|chestview|milvue|"
-    r"infervision|inferread|vuno|deepnoid|riverain|clearread|aidoc|red dot|rayscape|"
+    r"infervision|inferread|vuno|deepnoid|riverain|clearread|aidoc|rayscape|"
     r"radiobotics|arterys|zebra medical|cxr-scan|cad4tb|jf cxr|"
     r"ai[ -]?(result|report|overlay|heat ?map|findings|analysis|score)s?|"
     r"heat ?map|saliency|grad-?cam|cad (result|overlay|marks?)|computer aided detection)\b",
@@ -53,10 +57,8 @@ _OTHER_PROGRAM_FIELDS = (
     "SeriesDescription",
     "Manufacturer",
     "ManufacturerModelName",
-    "DerivationDescription",
-    "ImageComments",
-    "ProtocolName",
     "SoftwareVersions",
+    "DerivationDescription",
 )
 _DESCRIPTIONS = (
     "SeriesDescription",
@@ -75,13 +77,14 @@ def admit_header(dataset: Dataset) -> tuple[str, ...]:
     Reasons: ``multi_frame``, ``other_modality``, ``ai_result``, ``not_human``, ``for_processing``,
     ``other_body_part``, ``lateral_view``, ``oblique_view``. Flags: ``modality_unclear``,
     ``body_part_missing``, ``body_part_unclear``, ``view_missing``, ``view_unclear``,
-    ``view_decubitus``, ``orientation_unusual``.
+    ``view_decubitus``, ``orientation_unusual``,
+    ``species_unclear``.
     """
     frames = frame_count(dataset)
     if frames > 1:
         raise Rejection("multi_frame", f"it has {frames} frames where one radiograph is expected")
     flags = _check_modality(dataset)
-    _check_origin(dataset)
+    flags += _check_origin(dataset)
     flags += _check_body_part(dataset)
     flags += _check_view(dataset)
     return tuple(flags)
@@ -96,20 +99,19 @@ def _check_modality(dataset: Dataset) -> list[str]:
     raise Rejection("other_modality", f"its modality is {modality}, not CR or DX")
 
 
-def _check_origin(dataset: Dataset) -> None:
+def _check_origin(dataset: Dataset) -> list[str]:
     for keyword in _OTHER_PROGRAM_FIELDS:
         found = _OTHER_PROGRAM.search(text(dataset, keyword, longest=10_240))  # VR LT
         if found:
             raise Rejection(
                 "ai_result", f"{keyword} names another program's result ({found.group()})"
             )
-    if not _HUMAN.search(text(dataset, "PatientSpeciesDescription")):
-        raise Rejection("not_human", "PatientSpeciesDescription says that the patient is an animal")
-    animal_fields = ("PatientSpeciesDescription", "PatientBreedDescription", *_DESCRIPTIONS)
-    for keyword in (*animal_fields, "InstitutionName", "ResponsibleOrganization"):
-        found = _NOT_HUMAN.search(text(dataset, keyword))
-        if found:
-            raise Rejection("not_human", f"{keyword} says that the patient is an animal")
+    species = text(dataset, "PatientSpeciesDescription")
+    stated = f"{species} {text(dataset, 'PatientBreedDescription')}"
+    described = [text(dataset, k) for k in (*_DESCRIPTIONS, "InstitutionName")]
+    described.append(text(dataset, "ResponsibleOrganization"))
+    if _ANIMAL.search(stated) or _NOT_HUMAN.search(" ".join([stated, *described])):
+        raise Rejection("not_human", "its header says that the patient is an animal")
     if (
         text(dataset, "SOPClassUID") == DigitalXRayImageStorageForProcessing
         or text(dataset, "PresentationIntentType").upper() == "FOR PROCESSING"
@@ -117,6 +119,7 @@ def _check_origin(dataset: Dataset) -> None:
         raise Rejection(
             "for_processing", "it is raw detector data (FOR PROCESSING), not to be read"
         )
+    return ["species_unclear"] if species and not _HUMAN.search(species) else []
 
 
 def _check_body_part(dataset: Dataset) -> list[str]:
@@ -137,21 +140,27 @@ def _check_view(dataset: Dataset) -> list[str]:
     view = (stated or _code_meaning(dataset, "ViewCodeSequence")).replace("_", " ")
     orientation = _orientation(dataset)
     if not view:
-        descriptions = " ".join(text(dataset, keyword).upper() for keyword in _DESCRIPTIONS)
+        descriptions = [text(dataset, keyword).upper() for keyword in _DESCRIPTIONS]
         # "PA AND LATERAL" names the whole study and leaves this image's view open.
-        if _LATERAL_VIEW.search(descriptions) and not _FRONTAL_WORD.search(descriptions):
-            raise Rejection("lateral_view", "its description says that it is a lateral view")
+        if not any(map(_FRONTAL_WORD.search, descriptions)):
+            if any(map(_LATERAL_VIEW.search, descriptions)):
+                raise Rejection("lateral_view", "its description says that it is a lateral view")
+            if any(map(_OBLIQUE_VIEW.search, descriptions)):
+                raise Rejection("oblique_view", "its description says that it is an oblique view")
         # The rows of a lateral view run from front to back (PS3.3 C.7.6.1.1.1).
         if orientation[0][:1] in ("A", "P"):
             raise Rejection("lateral_view", "its PatientOrientation is that of a lateral view")
         return ["view_missing"]
     if _DECUBITUS_VIEW.search(view):
         return ["view_decubitus"]
-    if lateral := _LATERAL_VIEW.search(view):
+    frontal = _FRONTAL_WORD.search(view)
+    lateral, oblique = _LATERAL_VIEW.search(view), _OBLIQUE_VIEW.search(view)
+    if lateral and not frontal:
         raise Rejection("lateral_view", f"its view is {lateral.group()}, not PA or AP")
-    if oblique := _OBLIQUE_VIEW.search(view):
+    if oblique and not frontal:
         raise Rejection("oblique_view", f"its view is {oblique.group()}, not PA or AP")
-    flags = [] if _FRONTAL_VIEW.search(view) else ["view_unclear"]
+    plain = _FRONTAL_VIEW.search(view) and not (lateral or oblique)
+    flags = [] if plain else ["view_unclear"]
     if any(orientation) and (orientation[0][:1] != "L" or orientation[-1][:1] != "F"):
         flags.append("orientation_unusual")
     return flags

@@ -75,6 +75,27 @@ def visible_gpus() -> list[str]:
     return names
 
 
+def gpu_computes_in_bfloat16() -> bool:
+    """Tell whether there are GPUs and all have tensor cores for bfloat16 (Ampere, capability 8)."""
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    details = (tf.config.experimental.get_device_details(gpu) for gpu in gpus)
+    return bool(gpus) and all(d.get("compute_capability", (0, 0)) >= (8, 0) for d in details)
+
+
+def compute_in_true_float32() -> None:
+    """Keep GPUs from rounding float32 products to TensorFloat-32, as TensorFlow lets them."""
+    import tensorflow as tf
+
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+
+
+def keras_policy(precision: str) -> str:
+    """Return the Keras dtype policy for arithmetic in `precision`; variables stay float32."""
+    return {"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision]
+
+
 def layer_names() -> list[str]:
     """Return the names of VGG19's sixteen convolutions in order."""
     return [
@@ -107,7 +128,7 @@ def build_backbone(size: int, weights: Weights, precision: str) -> "keras.Model"
     _check_shapes(weights, backbone_shapes())
     import keras
 
-    policy = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision]
+    policy = keras_policy(precision)
     inputs = keras.Input((size, size, 1), dtype="uint8", name="radiograph")
     # In float32: bfloat16 has 8 bits of precision, too few for 256 grey levels less a mean.
     x = keras.layers.Rescaling(1.0, dtype="float32", name="as_float")(inputs)

@@ -15,6 +15,7 @@ from scanner.text import printable
 
 PREDICTIONS = "predictions.csv"
 MANIFEST = "manifest.json"
+_FIRST_COLUMNS = b"path,status,"
 # What a scan writes, so that --fresh deletes nothing else.
 _FILES = (PREDICTIONS, "sources.csv", MANIFEST, "run.log")
 REPORT = "report"
@@ -55,9 +56,25 @@ def prepared(folder: Path, fresh: bool) -> Iterator[None]:
 
 
 def _clear(folder: Path) -> None:
+    """Delete the results of a scan, if that is what lies here, and nothing else."""
+    try:
+        with (folder / PREDICTIONS).open("rb") as handle:
+            ours = handle.readline().startswith(_FIRST_COLUMNS)
+    except FileNotFoundError:
+        return
+    if not ours:
+        raise SetupError(
+            f"{folder / PREDICTIONS} is not of cxr-scan, so --fresh leaves it: choose another "
+            "--output, or move the file away."
+        )
     for name in _FILES:
         (folder / name).unlink(missing_ok=True)
-    shutil.rmtree(folder / REPORT, ignore_errors=True)
+    report = folder / REPORT
+    for page in [report / "index.html", *report.glob("page-*.html")]:
+        page.unlink(missing_ok=True)
+    shutil.rmtree(report / "thumbs", ignore_errors=True)
+    with contextlib.suppress(OSError):
+        report.rmdir()  # only if nothing else is in it
 
 
 @contextlib.contextmanager

@@ -18,11 +18,12 @@ from typing import Any, Protocol
 from scanner import bundle as bundles
 from scanner import manifest, output, thumbnails
 from scanner.decoding import Decoders, Reading, ReadSettings
+from scanner.errors import SetupError
 from scanner.predictor import CPU_BATCH_SIZE, GPU_BATCH_SIZE, Predictions, Predictor
 from scanner.pseudonyms import load_key
 from scanner.records import DUPLICATE_OF, Record, RecordFile, header_row
 from scanner.text import cell, printable
-from scanner.walk import Source, list_files
+from scanner.walk import IMAGE_KINDS, Source, list_files
 
 logger = logging.getLogger("scanner")
 
@@ -59,6 +60,7 @@ class Summary:
     predictions: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     passed_over: Counter[str] = field(default_factory=Counter)
+    unreadable_folders: int = 0
     warnings: list[str] = field(default_factory=list)
     device: str = ""
     precision: str = ""
@@ -90,6 +92,8 @@ def scan(settings: ScanSettings, progress: Progress) -> Summary:
     Results already there stand; only files that are new or changed are read. Raises `SetupError` if
     the run cannot start or go on; what was written by then stands, and the same command continues.
     """
+    if settings.output.resolve() == settings.root.resolve():
+        raise SetupError("The output folder is the scanned folder itself: choose another --output.")
     bundle = bundles.load(settings.model)
     key = load_key()
     with output.prepared(settings.output, settings.fresh):
@@ -108,13 +112,14 @@ class _Run:
         self._predictor: Predictor | None = None
         self._manifest = manifest.Manifest(settings.output / output.MANIFEST)
         self._earlier_runs: list[dict[str, Any]] = []
+        self._limited = False  # --limit left files unread
 
     def execute(self, progress: Progress) -> Summary:
         started = time.monotonic()
         self._refuse_other_run()
         sources = self._list_sources()
         header = header_row(self._bundle.classes, self._settings.include)
-        with RecordFile(self._settings.output, header) as records:
+        with RecordFile(self._settings.output, header, self._bundle.id) as records:
             todo = self._resume(records, sources)
             self._open_manifest()
             try:
@@ -129,7 +134,7 @@ class _Run:
             except BaseException as error:
                 self._close_manifest("interrupted" if _is_stop(error) else "failed", started)
                 raise
-        self._close_manifest("complete", started)
+        self._close_manifest("limited" if self._limited else "complete", started)
         return self._summary
 
     def _refuse_other_run(self) -> None:
@@ -187,9 +192,12 @@ class _Run:
     def _list_sources(self) -> list[Source]:
         settings, summary = self._settings, self._summary
         listing = list_files(settings.root.resolve(), skip=settings.output.resolve())
+        if "." in listing.unreadable_folders:
+            raise SetupError(f"The folder {settings.root} cannot be opened: check its permissions.")
         sources = [source for source in listing.sources if _in_shard(source, settings.shard)]
         summary.files = len(sources)
         summary.passed_over.update(listing.passed_over)
+        summary.unreadable_folders = len(listing.unreadable_folders)
         for folder in listing.unreadable_folders:
             self._warn(f"folder {folder} cannot be opened; the files in it have no rows")
         return sources
@@ -214,9 +222,11 @@ class _Run:
         lookahead = 2 * ((self._settings.batch_size or GPU_BATCH_SIZE) + workers)
         with Decoders(self._read_settings, workers, lookahead) as decoders:
             files, to_judge, batch = 0, 0, []
+            unread = len(todo)
             limit = self._settings.limit
             for source, reading in decoders.read(todo):
                 files += 1
+                unread -= 1
                 if reading.status == "not_an_image":
                     self._summary.passed_over[reading.kind] += 1
                     continue
@@ -228,6 +238,7 @@ class _Run:
                     yield files, batch
                     files, to_judge, batch = 0, 0, []
                 if limit == 0:
+                    self._limited = unread > 0
                     return
             yield files, batch
 
@@ -321,7 +332,7 @@ def _facts_of(source: Source, reading: Reading, model: str) -> Record:
         reason=reading.reason,
         detail=reading.detail,
         sha256=reading.sha256,
-        format=header.format or reading.kind,
+        format=header.format or (reading.kind if reading.kind in IMAGE_KINDS else ""),
         modality=header.modality,
         body_part=header.body_part,
         view=header.view,

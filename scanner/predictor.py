@@ -14,7 +14,6 @@ from scanner.bundle import Bundle
 from scanner.errors import SetupError
 from scanner.radiograph import FloatArray
 
-PRECISIONS = ("auto", "float32", "bfloat16")
 # On a CPU larger batches gain nothing (measured: 16 and 32 within 2 %) and wait longer for files.
 CPU_BATCH_SIZE = 16
 GPU_BATCH_SIZE = 64
@@ -39,8 +38,8 @@ class Predictions:
 class Predictor:
     """The network of one bundle on one device, compiled once for a fixed batch size.
 
-    `precision` is one of `PRECISIONS`; `batch_size` None chooses by device. Importing and building
-    TensorFlow's part takes seconds and happens here, in the constructor.
+    `precision` is ``auto``, ``float32`` or ``bfloat16``; `batch_size` None chooses by device.
+    Importing and building TensorFlow's part takes seconds and happens here, in the constructor.
 
     Raises `SetupError` if `require_gpu` and there is none.
     """
@@ -57,7 +56,9 @@ class Predictor:
             if require_gpu and not gpus:
                 raise SetupError(_why_no_gpu())
             self.device = _device_name(gpus)
-            self.precision = choose_precision(bundle, precision, bool(gpus))
+            self.precision = choose_precision(bundle, precision, network.gpu_computes_in_bfloat16())
+            if self.precision == "float32":
+                network.compute_in_true_float32()
             self.batch_size = batch_size or (GPU_BATCH_SIZE if gpus else CPU_BATCH_SIZE)
             self._size = bundle.spec.size
             self._model = network.build_network(
@@ -121,7 +122,7 @@ def _arrays(part: Predictions) -> Iterator[FloatArray]:
     yield from (part.probabilities, part.cam, part.embedding)
 
 
-def choose_precision(bundle: Bundle, wanted: str, has_gpu: bool) -> str:
+def choose_precision(bundle: Bundle, wanted: str, fast_gpu: bool) -> str:
     """Return the precision to use: `wanted`, or for ``auto`` the fastest that keeps the labels.
 
     bfloat16 is taken where hardware computes in it and the bundle's card says that it agreed with
@@ -130,7 +131,7 @@ def choose_precision(bundle: Bundle, wanted: str, has_gpu: bool) -> str:
     if wanted != "auto":
         return wanted
     agreement = bundle.card.get("precisions", {}).get("bfloat16", {}).get("label_agreement", 0.0)
-    fast = has_gpu or cpu_computes_in_bfloat16()
+    fast = fast_gpu or cpu_computes_in_bfloat16()
     return "bfloat16" if fast and agreement >= MIN_LABEL_AGREEMENT else "float32"
 
 

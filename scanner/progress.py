@@ -1,5 +1,6 @@
 """How a run shows itself: a bar on a terminal, plain lines in a log, nothing when quiet."""
 
+import contextlib
 import sys
 import time
 
@@ -10,11 +11,26 @@ from scanner.pipeline import Summary
 _SECONDS_BETWEEN_LINES = 30.0
 
 
+class _Terminal:
+    """Standard error that may go away: a closed session must not end the night's scan."""
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
+
+    def fileno(self) -> int:
+        return sys.stderr.fileno()  # tqdm asks it for the terminal's width
+
+
 class Bar:
     """A tqdm bar with images per second, counts by status and time left."""
 
     def start(self, files: int) -> None:
-        self._bar = tqdm(total=files, unit=" images", file=sys.stderr, smoothing=0.1)
+        self._bar = tqdm(total=files, unit=" images", file=_Terminal(), smoothing=0.1)
 
     def advance(self, files: int, summary: Summary) -> None:
         self._bar.set_postfix_str(_counts(summary), refresh=False)
@@ -31,7 +47,7 @@ class Lines:
     def start(self, files: int) -> None:
         self._started = self._said = time.monotonic()
         self._files, self._done = files, 0
-        print(f"{files} files to read", file=sys.stderr, flush=True)
+        print(f"{files} files to read", file=_Terminal(), flush=True)
 
     def advance(self, files: int, summary: Summary) -> None:
         self._done += files
@@ -44,7 +60,7 @@ class Lines:
         print(
             f"{self._done} of {self._files} files, {rate:.1f} images a second, {left} left: "
             f"{_counts(summary)}",
-            file=sys.stderr,
+            file=_Terminal(),
             flush=True,
         )
 

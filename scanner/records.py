@@ -109,10 +109,11 @@ class RecordFile:
     since, or could not be reached, are taken out, to be made again.
     """
 
-    def __init__(self, folder: Path, header: list[str]) -> None:
+    def __init__(self, folder: Path, header: list[str], model: str) -> None:
         self.path = folder / "predictions.csv"
         self._notes_path = folder / "sources.csv"
         self._header = header
+        self._model = model
         self._open: list[TextIO] = []
 
     def __enter__(self) -> Self:
@@ -125,7 +126,8 @@ class RecordFile:
     def resume(self, sources: Iterable[Source]) -> list[dict[str, str]]:
         """Return the rows that stand, by column name, after taking out what must be made again.
 
-        Raises `SetupError` if the file has other columns than this run would write.
+        Raises `SetupError` if the file has other columns than this run would write, or rows of
+        another model; then nothing is changed.
         """
         if self.path.exists():
             self._check_header()
@@ -134,6 +136,11 @@ class RecordFile:
         kept: dict[str, dict[str, str]] = {}
         for row in _intact_rows(self.path, len(self._header)):
             record = dict(zip(self._header, row, strict=True))
+            if record["model"] != self._model:
+                raise SetupError(
+                    f"{self.path} holds rows of model {record['model']}, this run is of "
+                    f"{self._model}: choose another --output, or --fresh to start over there."
+                )
             path = record["path"]
             unchanged = path not in current or notes.get(path) == current[path]
             if unchanged and record["reason"] not in RETRIED_REASONS:

@@ -37,6 +37,9 @@ _CLAIMS = {
     ".bmp": "bmp",
 }
 
+# The SOP class of a DICOMDIR (PS3.4 table I.4-1), whatever the file is called.
+_MEDIA_DIRECTORY = b"1.2.840.10008.1.3.10"
+
 # Every value representation of DICOM PS3.5 table 6.2-1.
 _VALUE_REPRESENTATIONS = frozenset(
     b"AE AS AT CS DA DS DT FD FL IS LO LT OB OD OF OL OV OW PN SH SL SQ SS ST SV TM UC UI UL UN "
@@ -136,7 +139,7 @@ def recognise(head: bytes, name: str) -> str:
     but whose name claims an image counts as that image, so that a damaged one gets its row.
     """
     if head[128:132] == b"DICM":
-        return "dicomdir" if Path(name).name.upper() == "DICOMDIR" else "dicom"
+        return "dicomdir" if _MEDIA_DIRECTORY in head else "dicom"
     for magic, kind in _MAGIC:
         if head.startswith(magic):
             return kind

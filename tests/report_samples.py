@@ -158,7 +158,7 @@ def write_rows(
 ) -> Path:
     """Write `predictions.csv` as a scan does and return its path."""
     folder.mkdir(parents=True, exist_ok=True)
-    with RecordFile(folder, header_row(classes, include)) as rows:
+    with RecordFile(folder, header_row(classes, include), "20ee48f61273") as rows:
         rows.resume([source(record.path) for record in records])
         rows.append([(source(record.path), record) for record in records])
         return rows.path

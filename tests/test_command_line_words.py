@@ -23,6 +23,14 @@ def test_mistyped_command_is_told_from_a_folder(
     assert "train" in result.output.split("Did you mean")[1]
 
 
+def test_a_mistyped_command_is_told_before_its_options_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = _run("trian", "data", "--weights", "x.npz")
+    assert "Did you mean the command train?" in result.output
+
+
 def test_mistyped_folder_is_told_its_neighbour(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

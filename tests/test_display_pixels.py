@@ -6,12 +6,13 @@ The expected values are worked out here pixel by pixel from the standard's own p
 import math
 from collections.abc import Callable
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from dicom_files import as_bytes, set_frame, set_pixels, shown
+from dicom_files import as_bytes, read_bytes, set_frame, set_pixels, shown
 from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, JPEGBaseline8Bit
@@ -320,10 +321,32 @@ def test_pixels_are_made_square(keyword: str, value: Any, shape: tuple[int, int]
     assert pixels[0].max() < 0.05 < 0.95 < pixels[-1].min()
 
 
-def test_impossible_pixel_proportions_are_named() -> None:
+def test_impossible_pixel_proportions_are_flagged_and_not_followed() -> None:
+    pixels, _, flags = to_display(RAMP, header(PixelSpacing=[0.1, 10]))
+    assert pixels.shape == RAMP.shape
+    assert flags == ("odd_pixel_aspect",)
+
+
+def test_left_aligned_pixels_are_shown_as_right_aligned_ones(
+    radiograph_dataset: Dataset, tmp_path: Path
+) -> None:
+    stored = radiograph_dataset.pixel_array >> 3  # to 12 bits
+    set_pixels(radiograph_dataset, stored, 12)
+    expected = read_bytes(as_bytes(radiograph_dataset), tmp_path / "right.dcm")
+    set_pixels(radiograph_dataset, stored << 4, 12)
+    radiograph_dataset.HighBit = 15
+    found = read_bytes(as_bytes(radiograph_dataset), tmp_path / "left.dcm")
+    assert expected.model_input is not None
+    np.testing.assert_array_equal(found.model_input, expected.model_input)
+
+
+@pytest.mark.parametrize("bits", [0, 17, 2000])
+def test_a_lut_of_impossible_bits_is_a_damaged_header(bits: int) -> None:
+    item = Dataset()
+    item.LUTDescriptor, item.LUTData = [4, 0, bits], [0, 1, 2, 3]
     with pytest.raises(ReadError) as caught:
-        to_display(RAMP, header(PixelSpacing=[0.1, 10]))
-    assert caught.value.reason == "odd_pixel_aspect"
+        to_display(RAMP, header(VOILUTSequence=[item]))
+    assert caught.value.reason == "damaged_header"
 
 
 def coloured(dataset: Dataset, rgb: npt.NDArray[np.uint8], planar: int = 0) -> Dataset:

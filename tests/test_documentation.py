@@ -36,7 +36,7 @@ def test_the_readme_names_every_option_of_a_scan() -> None:
     text = _README.read_text(encoding="utf-8")
     for option in scan.params:
         if isinstance(option, click.Option):
-            assert f"`{option.opts[-1]}" in text or f"{option.opts[-1]}`" in text, option.name
+            assert any(f"`{name}" in text or f"{name}`" in text for name in option.opts), option
 
 
 def test_the_model_card_is_the_shipped_models() -> None:
@@ -53,6 +53,11 @@ def test_every_reason_and_flag_in_the_code_has_words() -> None:
         raised |= set(re.findall(r'reason="(\w+)"', source))
     assert len(raised) > 15
     assert raised <= set(words.REASONS)
+    flags = set()
+    for module in ("gate", "display", "raster", "pipeline"):
+        source = (_ROOT / "scanner" / f"{module}.py").read_text(encoding="utf-8")
+        flags |= set(re.findall(r'["`]([a-z]+(?:_[a-z]+)+|coloured)["`]', source))
+    assert words.FLAGS.keys() <= flags  # no words for flags that nobody raises
     for flag in re.findall(r"``(\w+)``", (_ROOT / "scanner" / "gate.py").read_text()):
         assert words.in_words(flag) != flag, flag
 

@@ -119,10 +119,11 @@ def test_a_name_that_claims_an_image_counts_when_the_content_says_nothing(
 
 
 def test_a_dicomdir_is_no_image() -> None:
-    head = bytes(128) + b"DICM" + bytes(100)
-    assert recognise(head, "DICOMDIR") == "dicomdir"
-    assert recognise(head, "cd1/dicomdir") == "dicomdir"
-    assert recognise(head, "DICOMDIR/IM1") == "dicom"
+    head = bytes(128) + b"DICM" + bytes(20)
+    directory = head + b"1.2.840.10008.1.3.10" + bytes(100)
+    assert recognise(directory, "DICOMDIR") == "dicomdir"
+    assert recognise(directory, "cd1/index") == "dicomdir"
+    assert recognise(head + bytes(100), "DICOMDIR") == "dicom"  # an image that is called so
 
 
 def test_every_dicom_file_at_hand_is_known(pydicom_data: Path) -> None:

@@ -16,17 +16,18 @@ from scanner.walk import Source
 from scanner.words import REASONS
 
 HEADER = header_row(CLASSES, ())
+MODEL = "20ee48f61273"  # of the sample rows
 _RETRIED = {"unreadable", "timeout"}
 
 
 def resume(folder: Path, sources: list[Source]) -> list[str]:
     """Resume as a second run does and return the names whose rows stand."""
-    with RecordFile(folder, HEADER) as rows:
+    with RecordFile(folder, HEADER, MODEL) as rows:
         return [row["path"] for row in rows.resume(sources)]
 
 
 def first_run(folder: Path, rows: list[tuple[Source, Record]]) -> None:
-    with RecordFile(folder, HEADER) as records:
+    with RecordFile(folder, HEADER, MODEL) as records:
         records.resume([])
         records.append(rows)
 
@@ -149,6 +150,7 @@ def duplicate_of(original: Record, path: str) -> Record:
         detail=f"duplicate_of {original.path}",
         sha256=original.sha256,
         instance=original.instance,
+        model=original.model,
     )
 
 
@@ -181,7 +183,7 @@ def test_other_columns_are_refused_with_the_way_out(other: list[str], three: Pat
     before = (three / "predictions.csv").read_bytes()
     with (
         pytest.raises(SetupError, match=r"other columns.*--output.*--fresh"),
-        RecordFile(three, other) as rows,
+        RecordFile(three, other, MODEL) as rows,
     ):
         rows.resume(THREE)
     assert (three / "predictions.csv").read_bytes() == before
@@ -208,7 +210,7 @@ def test_a_note_without_its_row_is_forgotten(three: Path) -> None:
 def test_rows_appended_after_resuming_are_whole_lines(three: Path) -> None:
     csv = three / "predictions.csv"
     csv.write_bytes(csv.read_bytes()[:-20])
-    with RecordFile(three, HEADER) as rows:
+    with RecordFile(three, HEADER, MODEL) as rows:
         rows.resume(THREE)
         rows.append([(source("c"), judged("c", "Covid-19"))])
         rows.append([(source("d"), failed("d"))])
@@ -219,7 +221,7 @@ def test_rows_appended_after_resuming_are_whole_lines(three: Path) -> None:
 
 
 def test_of_two_rows_of_one_file_the_later_stands(three: Path) -> None:
-    with RecordFile(three, HEADER) as rows:
+    with RecordFile(three, HEADER, MODEL) as rows:
         rows.resume(THREE)
         rows.append([(source("a"), judged("a", "Covid-19"))])
     assert sorted(resume(three, THREE)) == ["a", "c", "ü"]
@@ -255,7 +257,7 @@ def test_rows_survive_the_kill_of_the_process(tmp_path: Path) -> None:
         "from pathlib import Path\n"
         "from report_samples import CLASSES, judged, source\n"
         "from scanner.records import RecordFile, header_row\n"
-        "rows = RecordFile(Path(sys.argv[1]), header_row(CLASSES, ()))\n"
+        "rows = RecordFile(Path(sys.argv[1]), header_row(CLASSES, ()), '20ee48f61273')\n"
         "rows.resume([])\n"
         "rows.append([(source('a'), judged('a')), (source('b'), judged('b'))])\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"

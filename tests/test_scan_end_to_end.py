@@ -2,11 +2,14 @@
 
 import importlib.util
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-from command_line import rows, run
+from command_line import environment, rows, run
 
 
 def _make_studies() -> ModuleType:
@@ -31,9 +34,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_image_has_one_row_in_sorted_order(home: Path) -> None:
     found = [row["path"] for row in rows(home / "studies-cxr")]
     files = [p.relative_to(home / "studies") for p in (home / "studies").rglob("*") if p.is_file()]
-    expected = sorted(f.as_posix() for f in files if f.name != "notes.txt")
-    assert sorted(found) == expected
-    assert len(set(found)) == len(found)
+    expected = sorted((f for f in files if f.name != "notes.txt"), key=lambda f: f.parts)
+    assert found == [f.as_posix() for f in expected]
 
 
 def test_each_file_is_treated_as_it_should_be(home: Path) -> None:
@@ -106,6 +108,73 @@ def test_strict_rejects_what_is_flagged(home: Path) -> None:
     assert by_path["header without view.dcm"]["status"] == "rejected"
     assert by_path["header without view.dcm"]["reason"] == "view_missing"
     assert not (home / "strict" / "report" / "index.html").exists()
+
+
+def test_a_limited_run_says_that_it_is_not_all(home: Path) -> None:
+    run("studies", "--limit", "1", "--output", "one", "-q", home=home)
+    assert json.loads((home / "one" / "manifest.json").read_text())["state"] == "limited"
+    assert "The run has not finished (limited)" in (home / "one/report/index.html").read_text()
+
+
+def test_rows_of_another_model_are_refused_without_the_manifest(home: Path) -> None:
+    run("studies/exports", "--output", "lost", "--no-report", home=home)
+    table = home / "lost" / "predictions.csv"
+    table.write_text(table.read_text().replace(rows(home / "lost")[0]["model"], "another"))
+    (home / "lost" / "manifest.json").unlink()
+    before = table.read_bytes()
+    done = run("studies/exports", "--output", "lost", home=home)
+    assert done.returncode == 1
+    assert "holds rows of model another" in done.stderr
+    assert table.read_bytes() == before
+
+
+def test_fresh_deletes_nothing_that_no_scan_wrote(home: Path) -> None:
+    place = home / "mine"
+    (place / "report").mkdir(parents=True)
+    (place / "report" / "thesis.txt").write_text("years of work")
+    (place / "predictions.csv").write_text("my,own,table\n")
+    done = run("studies/exports", "--output", "mine", "--fresh", home=home)
+    assert done.returncode == 1
+    assert "is not of cxr-scan" in done.stderr
+    assert (place / "predictions.csv").read_text() == "my,own,table\n"
+    (place / "predictions.csv").unlink()
+    run("studies/exports", "--output", "mine", "--fresh", home=home)
+    run("studies/exports", "--output", "mine", "--fresh", "--no-report", home=home)
+    assert (place / "report" / "thesis.txt").exists()
+    assert not (place / "report" / "index.html").exists()
+
+
+def test_output_into_the_scanned_folder_itself_is_refused(home: Path) -> None:
+    done = run("studies", "--output", "studies", home=home)
+    assert done.returncode == 1
+    assert "choose another --output" in done.stderr
+
+
+def test_doctor_names_versions_decoders_model_and_device(home: Path) -> None:
+    done = run("doctor", home=home)
+    assert done.returncode == 0, done.stderr
+    assert "JPEG-LS" in done.stdout and "1.2.840.10008.1.2.4.201" in done.stdout
+    assert "classes: Covid-19, Normal, Pneumonia" in done.stdout
+    assert ": used, in " in done.stdout
+
+
+def test_the_overnight_script_passes_the_exit_code_on(home: Path) -> None:
+    script = Path(__file__).parents[1] / "examples" / "overnight.sh"
+    (home / "bin").mkdir()
+    launcher = home / "bin" / "cxr-scan"
+    code = "from scanner.cli import main; main()"
+    launcher.write_text(f"#!/bin/sh\nexec {sys.executable} -c '{code}' \"$@\"\n")
+    launcher.chmod(0o755)
+    search = f"{home / 'bin'}:{os.environ['PATH']}"
+    done = subprocess.run(
+        [str(script), str(home / "studies"), str(home / "night")],
+        env={**environment(home), "PATH": search},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 3, done.stderr
+    assert "some files could not be read" in done.stdout
+    assert (home / "night" / "report" / "index.html").exists()
 
 
 def test_limit_and_shards_divide_the_work(home: Path) -> None:

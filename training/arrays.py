@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +19,11 @@ def read(
     ``images.npy`` is (N, S, S) or (N, S, S, 1|3), uint8, or float in 0..1; ``labels.npy`` is (N,)
     text. Raises `SetupError` over any other form.
     """
-    images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
+    images = _load(folder / "images.npy")
     labels_file = folder / "labels.npy"
     if not labels_file.is_file():
         raise SetupError(f"{folder} has images.npy but no labels.npy beside it.")
-    labels = np.load(labels_file, allow_pickle=False)
+    labels = _load(labels_file)
     _check(images, labels)
     scale = 255.0 if images.dtype == np.uint8 else 1.0
     for image, label in zip(images, labels, strict=True):
@@ -31,6 +32,14 @@ def read(
         if scale == 1.0 and not (pixels.min() >= 0 and pixels.max() <= 1):
             raise SetupError("images.npy is of floats beyond 0..1: divide them by their range.")
         yield model_input(pixels, spec), str(label), "", ""
+
+
+def _load(file: Path) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(np.load(file, mmap_mode="r", allow_pickle=False))
+    except (OSError, ValueError) as error:
+        hint = "; save labels as text: labels.astype(str)" if "pickle" in str(error) else ""
+        raise SetupError(f"{file} cannot be read as an array ({error}){hint}.") from error
 
 
 def _check(images: npt.NDArray[np.generic], labels: npt.NDArray[np.generic]) -> None:

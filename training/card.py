@@ -31,16 +31,16 @@ def as_markdown(card: dict[str, Any]) -> str:
         f"{card['data']['crossing']} images would have had a near-duplicate or the same patient in "
         "another part, had the split been by image.",
         "",
-        "| images of | n | accuracy (95 %) | macro F1 | AUC Covid-19 |",
+        f"| images of | n | accuracy (95 %) | macro F1 | AUC {card['classes'][0]} |",
         "|---|---|---|---|---|",
     ]
     for source, figures in card["metrics"]["test"].items():
         low, high = figures["accuracy_95"]
-        covid = next(iter(figures["per_class"].values()))["auc"]
+        auc = figures["per_class"][card["classes"][0]]["auc"]
         lines.append(
             f"| {source or 'unnamed source'} | {figures['images']} | {figures['accuracy']:.3f} "
             f"({low:.3f} to {high:.3f}) | {figures['macro_f1']:.3f} "
-            f"| {'-' if covid is None else f'{covid:.3f}'} |"
+            f"| {'-' if auc is None else f'{auc:.3f}'} |"
         )
     lines += [
         "",

@@ -60,9 +60,9 @@ def load(path: Path, spec: PreprocessSpec, cache: Path) -> Dataset:
     if (path / "images.npy").is_file():
         found: Iterator[tuple[npt.NDArray[np.uint8], str, str, str]] = arrays.read(path, spec)
     elif path.is_dir():
-        found = folders.read(folders.by_class(path), spec, left_out)
+        found = folders.read(folders.by_class(path, left_out), spec, left_out)
     elif path.suffix.lower() == ".csv" and path.is_file():
-        found = folders.read(folders.by_csv(path), spec, left_out)
+        found = folders.read(folders.by_csv(path, left_out), spec, left_out)
     else:
         raise SetupError(
             f"{path} is no training data: expected a folder with images.npy and labels.npy, a "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from scanner.network import Weights, layer_names, quiet_stderr
+from scanner.network import Weights, keras_policy, layer_names, quiet_stderr
 
 if TYPE_CHECKING:
     import keras
@@ -116,7 +116,7 @@ def _tail(shape: tuple[int, ...], classes: int, weights: Weights, recipe: Recipe
     inputs = keras.Input(shape, name="features")
     x = inputs
     if recipe.fine_tune == "block5":
-        policy = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[recipe.precision]
+        policy = keras_policy(recipe.precision)
         names = [name for name in layer_names() if name.startswith("block5")]
         for name in names:
             x = keras.layers.Conv2D(

@@ -30,7 +30,7 @@ class LabelledFile:
     source: str = ""
 
 
-def by_class(folder: Path) -> list[LabelledFile]:
+def by_class(folder: Path, left_out: Counter[str]) -> list[LabelledFile]:
     """Return the files of a tree whose first level names the class, sorted.
 
     Kaggle's ``COVID/images`` beside ``COVID/masks``: then only ``images`` is taken.
@@ -38,7 +38,9 @@ def by_class(folder: Path) -> list[LabelledFile]:
     """
     files = []
     for place in sorted(path for path in folder.iterdir() if path.is_dir()):
-        if canonical(place.name) is not None:
+        if canonical(place.name) is None:
+            left_out[f"folder {place.name!r} is none of the classes"] += 1
+        else:
             images = place / "images" if (place / "images").is_dir() else place
             found = list_files(images).sources
             files += [LabelledFile(source.path, place.name) for source in found]
@@ -49,7 +51,7 @@ def by_class(folder: Path) -> list[LabelledFile]:
     return files
 
 
-def by_csv(path: Path) -> list[LabelledFile]:
+def by_csv(path: Path, left_out: Counter[str]) -> list[LabelledFile]:
     """Return the files a CSV names, relative to its folder; extra columns are ignored.
 
     Columns ``path`` and ``label``, optionally ``patient``, ``source`` (or ``set``) and ``view``:
@@ -63,10 +65,11 @@ def by_csv(path: Path) -> list[LabelledFile]:
     if missing:
         raise SetupError(f"{path} has no column {' and no '.join(sorted(missing))}.")
     blank = pd.Series("", index=table.index)
-    view = table.get("view", blank).str.upper()
+    frontal = table.get("view", blank).str.upper().isin(_FRONTAL_VIEWS)
+    left_out["view other than PA or AP"] += int((~frontal).sum())
     table = table.assign(
         patient=table.get("patient", blank), source=table.get("set", table.get("source", blank))
-    )[view.isin(_FRONTAL_VIEWS)]
+    )[frontal]
     columns = (table[name].astype(str) for name in ("path", "label", "patient", "source"))
     return [
         LabelledFile(path.parent / file, label, patient, source)

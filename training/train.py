@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scanner import bundle as bundles
+from scanner.errors import SetupError
 from scanner.manifest import versions
 from scanner.network import quiet_stderr, visible_gpus
 from scanner.predictor import Predictor, cpu_computes_in_bfloat16
@@ -47,6 +48,14 @@ def train(settings: TrainSettings, say: Say) -> str:
 
     Raises `SetupError` over data, weights or folders that will not do, before any long work.
     """
+    if (settings.output / bundles.CARD).exists():
+        raise SetupError(f"{settings.output} holds a model already: choose another --output.")
+    try:
+        settings.output.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=settings.output):
+            pass  # hours of work must not end at a folder that cannot be written
+    except OSError as error:
+        raise SetupError(f"{settings.output} cannot be written: {error.strerror}.") from error
     with quiet_stderr():
         visible_gpus()
     backbone = imagenet(settings.weights)
@@ -74,6 +83,7 @@ def _train(
     targets = np.array([classes.index(label) for label in data.labels])
     parts, crossing = _split(data, settings.seed)
     _say_data(data, parts, crossing, say)
+    _check_parts(data, parts)
 
     precision = "bfloat16" if cpu_computes_in_bfloat16() else "float32"
     cached = features.compute(data, backbone, features.CUTS[settings.fine_tune], precision, cache)
@@ -143,6 +153,19 @@ def _members(group: npt.NDArray[np.int64]) -> Iterable[npt.NDArray[np.int64]]:
     return np.split(order, boundaries)
 
 
+def _check_parts(data: dataset.Dataset, parts: npt.NDArray[np.str_]) -> None:
+    """Refuse data so small that a part would be empty, or a class be missing in training."""
+    for part in split.PARTS:
+        if not (parts == part).any():
+            raise SetupError(f"{len(data)} images are too few: none is left for the {part} part.")
+    taught = {label for label, part in zip(data.labels, parts, strict=True) if part == "train"}
+    missing = set(data.labels) - taught
+    if missing:
+        raise SetupError(
+            f"Too few images of {', '.join(sorted(missing))}: none is left to train on."
+        )
+
+
 def _say_data(data: dataset.Dataset, parts: npt.NDArray[np.str_], crossing: int, say: Say) -> None:
     for (source, label), count in sorted(data.counts().items()):
         say(f"{source or 'unnamed source'}: {count} {label}")
@@ -179,10 +202,11 @@ def _measure(
         for source in np.unique(sources)
         if source
     }
-    few = validation[:_PRECISION_IMAGES]
-    exact = metrics.with_temperature(on_validation[: len(few)], temperature)
+    # The images are in the order of their folders: the first would all be of one class.
+    few = np.random.default_rng(0).permutation(len(validation))[:_PRECISION_IMAGES]
+    exact = metrics.with_temperature(on_validation[few], temperature)
     coarse = metrics.with_temperature(
-        probabilities(Predictor(raw, precision="bfloat16"), few), temperature
+        probabilities(Predictor(raw, precision="bfloat16"), validation[few]), temperature
     )
     return {
         "temperature": round(temperature, 4),
@@ -211,15 +235,12 @@ def _texts(
     counts = ", ".join(
         f"{sum(label == name for label in data.labels)} {name}" for name in sorted(set(data.labels))
     )
-    figures = measured["metrics"]["test"]["all"]
+    by_source = dict(measured["metrics"]["test"])
+    figures = by_source.pop("all")
     low, high = figures["accuracy_95"]
     return {
         "intended_use": "Research on chest radiographs. Not a medical device, not for diagnosis.",
-        "known_limits": (
-            "Judged on images of the same data sets as it was trained on. In data like these "
-            "class, age and hospital are mixed up, so expect far lower accuracy on radiographs "
-            "from elsewhere, and look at the heat maps: evidence outside the lungs is a shortcut."
-        ),
+        "known_limits": _limits(by_source),
         "trained_on": (
             f"{int((parts == 'train').sum())} of {len(data)} radiographs ({counts})"
             + (f" from {', '.join(sources)}" if sources else "")
@@ -229,6 +250,21 @@ def _texts(
             f"{figures['macro_f1']:.3f} on {figures['images']} held-out images of those data sets"
         ),
     }
+
+
+def _limits(by_source: dict[str, Any]) -> str:
+    text = (
+        "Judged on images of the same data sets as it was trained on. In data like these class, "
+        "age and hospital are mixed up, so expect far lower accuracy on radiographs from "
+        "elsewhere, and look at the heat maps: evidence outside the lungs is a shortcut."
+    )
+    if by_source:
+        worst = min(by_source, key=lambda source: float(by_source[source]["accuracy"]))
+        text += (
+            f" The source it does worst on, {worst}, already shows it: accuracy "
+            f"{by_source[worst]['accuracy']:.3f}."
+        )
+    return text
 
 
 def _recipe_text(recipe: Recipe, fitted: Fitted) -> str:
