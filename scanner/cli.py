@@ -17,7 +17,7 @@ from scanner.errors import CxrScanError
 from scanner.text import printable
 
 if TYPE_CHECKING:
-    from scanner.pipeline import Summary
+    from scanner.summary import Summary
 
 EXIT_SETUP = 1
 EXIT_SOME_FAILED = 3

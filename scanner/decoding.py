@@ -26,6 +26,7 @@ from pebble import ProcessExpired, ProcessPool
 
 from scanner import dicom, gate, raster, thumbnails
 from scanner.errors import FileError, ReadError, Rejection
+from scanner.header import facts
 from scanner.preprocess import PreprocessSpec, model_input
 from scanner.radiograph import Header, Radiograph
 from scanner.walk import HEAD_BYTES, IMAGE_KINDS, Source, recognise
@@ -211,7 +212,7 @@ def _steps(source: Source, settings: ReadSettings) -> Iterator[dict[str, Any]]:
         )
     if kind == "dicom":
         dataset = dicom.parse(data)
-        header = dicom.facts(dataset, settings.key, settings.include)
+        header = facts(dataset, settings.key, settings.include)
         yield {"header": header}
         dicom.check_complete(dataset, data)
         flags = gate.admit_header(dataset)

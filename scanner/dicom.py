@@ -1,15 +1,12 @@
-"""A DICOM file's bytes become header facts and display pixels."""
+"""A DICOM file's bytes become a data set that is whole, and its pixels as a viewer shows them."""
 
-import re
 import warnings
 import zlib
-from collections.abc import Sequence
 from io import BytesIO
 
 import numpy as np
 import numpy.typing as npt
 import pydicom
-from pydicom import config
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.encaps import parse_basic_offsets
@@ -19,27 +16,25 @@ from pydicom.tag import BaseTag
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
 )
 
 from scanner import codecs, display
 from scanner.errors import ReadError, Rejection
-from scanner.pseudonyms import pseudonym
-from scanner.radiograph import MAX_PIXELS, FloatArray, Header
+from scanner.header import (
+    code,
+    frame_count,
+    optional_number,
+    required_number,
+    text,
+    transfer_syntax,
+    unique_identifier,
+)
+from scanner.radiograph import MAX_PIXELS, FloatArray
 from scanner.walk import HEAD_BYTES, recognise
 
 # A deflated data set may not grow beyond this: 90 million 16-bit pixels and a generous header.
 MAX_INFLATED_BYTES = 256 * 1024 * 1024
 _UNDEFINED_LENGTH = 0xFFFFFFFF
-_MAX_TEXT = 64
-# Careless anonymisers write identifiers longer than the standard allows; their ends differ.
-_MAX_IDENTIFIER = 1024
-# What a code string and a unique identifier may hold (PS3.5 table 6.2-1; lower case occurs). An
-# element with a damaged length drags in those behind it, names included; they hold other bytes.
-_CODE = re.compile(r"[^\x00-\x1f\x7f-\x9f]{0,16}")
-_UNIQUE_IDENTIFIER = re.compile(r"[0-9.]{0,64}")
 # JPEG rounds chroma: channels that differ by no more than this many grey levels of 255 are equal.
 _EQUAL_CHANNELS_TOLERANCE = 2
 
@@ -126,68 +121,6 @@ def _check_inflated_size(data: bytes) -> None:
         raise ReadError("truncated", "its deflated data set ends too early")
 
 
-def facts(dataset: Dataset, key: bytes, include: Sequence[str]) -> Header:
-    """Return the header facts of the CSV; `include` names further elements by DICOM keyword."""
-    patient = text(dataset, "PatientID", _MAX_IDENTIFIER)
-    issuer = text(dataset, "IssuerOfPatientID", _MAX_IDENTIFIER)
-    return Header(
-        format="dicom",
-        modality=code(dataset, "Modality"),
-        body_part=code(dataset, "BodyPartExamined"),
-        view=code(dataset, "ViewPosition"),
-        photometric=code(dataset, "PhotometricInterpretation"),
-        transfer_syntax=str(_stated_transfer_syntax(dataset)),
-        rows=_size(dataset, "Rows"),
-        columns=_size(dataset, "Columns"),
-        patient=pseudonym(key, "patient", f"{issuer}\0{patient}" if patient else ""),
-        study=pseudonym(key, "study", text(dataset, "StudyInstanceUID", _MAX_IDENTIFIER)),
-        instance=pseudonym(key, "instance", text(dataset, "SOPInstanceUID", _MAX_IDENTIFIER)),
-        included=tuple((keyword, text(dataset, keyword, _MAX_IDENTIFIER)) for keyword in include),
-    )
-
-
-def text(dataset: Dataset, keyword: str, longest: int = _MAX_TEXT) -> str:
-    """Return an element as one short line of text; empty if absent or too damaged to read."""
-    return re.sub(r"\s+", " ", _value(dataset, keyword)).strip()[:longest]
-
-
-def code(dataset: Dataset, keyword: str) -> str:
-    """Return a code string as the CSV may state it; empty if absent or damaged into other text."""
-    value = _value(dataset, keyword).strip()
-    return value if _CODE.fullmatch(value) else ""
-
-
-def _uid(dataset: Dataset, keyword: str) -> UID:
-    """Return a unique identifier; empty if it is absent or none (pydicom would quote it)."""
-    value = _value(dataset, keyword).strip()
-    return UID(value if _UNIQUE_IDENTIFIER.fullmatch(value) else "", config.IGNORE)
-
-
-def _value(dataset: Dataset, keyword: str) -> str:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            value = dataset.get(keyword)
-            return "" if value is None else str(value)
-    except Exception:  # an optional element's damage must not cost the image; it reads as blank
-        return ""
-
-
-def _size(dataset: Dataset, keyword: str) -> int | None:
-    value = text(dataset, keyword)
-    return int(value) if value.isascii() and value.isdigit() else None
-
-
-def frame_count(dataset: Dataset) -> int:
-    """Return NumberOfFrames, 1 if absent; raises `ReadError` if it is no number."""
-    value = text(dataset, "NumberOfFrames")
-    if not value:
-        return 1
-    if not (value.isascii() and value.isdigit()):
-        raise ReadError("damaged_header", "NumberOfFrames is no whole number")
-    return int(value)
-
-
 def check_complete(dataset: Dataset, data: bytes) -> None:
     """Raise `ReadError` if the file ends in the middle of an element or of its pixel data.
 
@@ -198,7 +131,7 @@ def check_complete(dataset: Dataset, data: bytes) -> None:
     if "PixelData" not in dataset:
         _explain_missing_pixels(dataset, data)
     frame_count(dataset)
-    syntax = _transfer_syntax(dataset)
+    syntax = transfer_syntax(dataset)
     # pydicom cannot say whether a syntax it does not know is encapsulated; `read_pixels` names it.
     if syntax in codecs.DECODERS and not syntax.is_encapsulated:
         _check_native_length(dataset)
@@ -222,7 +155,7 @@ def _explain_missing_pixels(dataset: Dataset, data: bytes) -> None:
     _check_element_lengths(header)  # elements of `dataset` that were looked at know no length
     if data[stream.tell() : stream.tell() + 4] in (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10"):
         raise ReadError("truncated", "it ends in the middle of its compressed pixel data")
-    sop_class = _uid(dataset, "SOPClassUID")
+    sop_class = unique_identifier(dataset, "SOPClassUID")
     is_image = "Image Storage" in sop_class.name or "Rows" in dataset
     if is_image:
         raise ReadError("no_pixel_data", "its header describes an image but it holds no PixelData")
@@ -233,9 +166,9 @@ def _explain_missing_pixels(dataset: Dataset, data: bytes) -> None:
 
 
 def _check_native_length(dataset: Dataset) -> None:
-    rows, columns = _required_sizes(dataset)
-    bits = _whole_number(dataset, "BitsAllocated")
-    samples = _whole_number(dataset, "SamplesPerPixel", default=1)
+    rows, columns = required_number(dataset, "Rows"), required_number(dataset, "Columns")
+    bits = required_number(dataset, "BitsAllocated")
+    samples = required_number(dataset, "SamplesPerPixel", default=1)
     # YBR_FULL_422 shares chroma between two pixels (PS3.3 C.7.6.3.1.2).
     share = 2 / 3 if text(dataset, "PhotometricInterpretation") == "YBR_FULL_422" else 1
     needed = int(rows * columns * samples * bits * share) // 8
@@ -244,47 +177,19 @@ def _check_native_length(dataset: Dataset) -> None:
         raise ReadError("truncated", f"its pixel data has {held} bytes where {needed} are needed")
 
 
-def _required_sizes(dataset: Dataset) -> tuple[int, int]:
-    return _whole_number(dataset, "Rows"), _whole_number(dataset, "Columns")
-
-
-def _whole_number(dataset: Dataset, keyword: str, default: int | None = None) -> int:
-    value = _size(dataset, keyword) or default
-    if value is None:
-        found = "no number above 0" if text(dataset, keyword) else "missing"
-        raise ReadError("damaged_header", f"{keyword} is {found}")
-    return value
-
-
-def _stated_transfer_syntax(dataset: Dataset) -> UID:
-    meta = getattr(dataset, "file_meta", None)
-    return _uid(meta, "TransferSyntaxUID") if meta is not None else UID("")
-
-
-def _transfer_syntax(dataset: Dataset) -> UID:
-    """Return the transfer syntax, inferred from how the header was written if it is not stated."""
-    stated = _stated_transfer_syntax(dataset)
-    if stated:
-        return stated
-    implicit, little_endian = dataset.original_encoding
-    if not little_endian:
-        return ExplicitVRBigEndian
-    return ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
-
-
 def read_pixels(dataset: Dataset) -> tuple[FloatArray, str, tuple[str, ...]]:
     """Decode and return display pixels (H, W) float32 in 0..1, the VOI applied, and flags.
 
     Raises `ReadError` (``too_large``, ``unsupported_transfer_syntax``, ``damaged_pixels``,
     ``damaged_header``) or `Rejection` (``colour_image``).
     """
-    rows, columns = _required_sizes(dataset)
+    rows, columns = required_number(dataset, "Rows"), required_number(dataset, "Columns")
     if rows * columns > MAX_PIXELS:
         raise ReadError(
             "too_large",
             f"{columns} x {rows} pixels; the limit is {MAX_PIXELS // 1_000_000} million",
         )
-    syntax = _transfer_syntax(dataset)
+    syntax = transfer_syntax(dataset)
     if syntax not in codecs.DECODERS:
         retired = " (retired)" if syntax.is_retired else ""
         raise ReadError(
@@ -326,7 +231,7 @@ def _supply_defaults(dataset: Dataset) -> None:
 
 def _bits_below(dataset: Dataset) -> int:
     """Return how many unused bits lie below the stored ones: 0 but for left-aligned pixels."""
-    high_bit = _size(dataset, "HighBit")
+    high_bit = optional_number(dataset, "HighBit")
     if high_bit is None or high_bit >= dataset.BitsAllocated:
         return 0
     return int(max(high_bit + 1 - dataset.BitsStored, 0))

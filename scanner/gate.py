@@ -10,8 +10,8 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import DigitalXRayImageStorageForProcessing
 
-from scanner.dicom import code, frame_count, text
 from scanner.errors import Rejection
+from scanner.header import code, frame_count, text
 from scanner.radiograph import FloatArray
 
 # CR, DX: PS3.3 C.7.3.1.1.1; RG is digitised film; DR and XR are not in the standard but occur.

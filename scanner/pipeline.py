@@ -7,13 +7,12 @@ import itertools
 import logging
 import os
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from scanner import bundle as bundles
 from scanner import manifest, output, thumbnails
@@ -22,6 +21,7 @@ from scanner.errors import SetupError
 from scanner.predictor import CPU_BATCH_SIZE, GPU_BATCH_SIZE, Predictions, Predictor
 from scanner.pseudonyms import load_key
 from scanner.records import DUPLICATE_OF, Record, RecordFile, header_row
+from scanner.summary import Progress, Summary
 from scanner.text import cell, printable
 from scanner.walk import IMAGE_KINDS, Source, list_files
 
@@ -48,42 +48,6 @@ class ScanSettings:
     fresh: bool = False
     strict: bool = False
     require_gpu: bool = False
-
-
-@dataclass
-class Summary:
-    """What a run found; the counters cover all rows of the output folder, earlier runs' too."""
-
-    files: int = 0
-    new_rows: int = 0
-    statuses: Counter[str] = field(default_factory=Counter)
-    predictions: Counter[str] = field(default_factory=Counter)
-    reasons: Counter[str] = field(default_factory=Counter)
-    passed_over: Counter[str] = field(default_factory=Counter)
-    unreadable_folders: int = 0
-    warnings: list[str] = field(default_factory=list)
-    device: str = ""
-    precision: str = ""
-    batch_size: int | None = None
-    seconds: float = 0.0
-    predicting_seconds: float = 0.0
-
-    def count(self, status: str, prediction: str, reason: str) -> None:
-        self.statuses[status] += 1
-        if prediction:
-            self.predictions[prediction] += 1
-        if reason:
-            self.reasons[reason] += 1
-
-
-class Progress(Protocol):
-    """Whoever watches a run."""
-
-    def start(self, files: int) -> None:
-        """Say how many files are still to be read."""
-
-    def advance(self, files: int, summary: Summary) -> None:
-        """Say that so many more files are done, after each batch."""
 
 
 def scan(settings: ScanSettings, progress: Progress) -> Summary:

@@ -6,7 +6,7 @@ import time
 
 from tqdm import tqdm
 
-from scanner.pipeline import Summary
+from scanner.summary import Summary
 
 _SECONDS_BETWEEN_LINES = 30.0
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from scanner import progress
-from scanner.pipeline import Summary
+from scanner.summary import Summary
 
 
 def _summary() -> Summary:

@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset
 
 from scanner import decoding
 from scanner.errors import SetupError
+from scanner.header import facts
 from scanner.pseudonyms import KEY_BYTES, load_key, pseudonym
 
 KEY = bytes(range(32))
@@ -149,3 +150,15 @@ def test_a_key_that_can_be_neither_read_nor_made_is_said(tmp_path: Path) -> None
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(SetupError, match="can be neither read nor made"):
         load_key(tmp_path / "file" / "pseudonym.key")
+
+
+@pytest.mark.parametrize("keyword", ["SOPInstanceUID", "StudyInstanceUID", "PatientID"])
+def test_identifiers_longer_than_the_standard_allows_stay_apart(keyword: str) -> None:
+    # Careless anonymisers write such; cut at 64 characters, two images would be one.
+    found = set()
+    for end in "12":
+        dataset = Dataset()
+        dataset.add_new(keyword, "LO", "1.2." + "3" * 90 + end)
+        header = facts(dataset, b"k" * 32, ())
+        found.add((header.instance, header.study, header.patient))
+    assert len(found) == 2
