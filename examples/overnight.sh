@@ -2,8 +2,12 @@
 # Scan a share every evening. For cron:  0 20 * * *  /opt/cxr/overnight.sh /mnt/pacs-export /results
 # Running it again continues where the last night ended and reads only what is new or changed.
 set -u
-studies=${1:?usage: overnight.sh STUDIES_FOLDER RESULTS_FOLDER}
-results=${2:?usage: overnight.sh STUDIES_FOLDER RESULTS_FOLDER}
+if [ $# -ne 2 ]; then
+  echo "usage: overnight.sh STUDIES_FOLDER RESULTS_FOLDER" >&2
+  exit 2
+fi
+studies=$1
+results=$2
 # Low priority: the machine may have other work in the evening.
 nice -n 10 cxr-scan "$studies" --output "$results"
 code=$?

@@ -3,8 +3,12 @@
 #   retrain.sh DATA_FOLDER MODEL_FOLDER [VGG19_WEIGHTS.npz]
 # The weights file is for machines without internet; without it Keras downloads ImageNet's.
 set -eu
-data=${1:?usage: retrain.sh DATA_FOLDER MODEL_FOLDER [VGG19_WEIGHTS.npz]}
-model=${2:?usage: retrain.sh DATA_FOLDER MODEL_FOLDER [VGG19_WEIGHTS.npz]}
+if [ $# -lt 2 ]; then
+  echo "usage: retrain.sh DATA_FOLDER MODEL_FOLDER [VGG19_WEIGHTS.npz]" >&2
+  exit 2
+fi
+data=$1
+model=$2
 if [ $# -ge 3 ]; then
   cxr-scan train "$data" --output "$model" --weights "$3"
 else

@@ -23,6 +23,8 @@ EXIT_SETUP = 1
 EXIT_SOME_FAILED = 3
 EXIT_INTERRUPTED = 130
 
+# Value representations of DICOM elements that are bytes or sequences.
+_NO_TEXT = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "OB or OW", "SQ", "UN"})
 COMMANDS = ("scan", "report", "train", "doctor")
 # Commands of other packages: scanner never imports training, it only knows where to find it.
 _ELSEWHERE = {"train": "training.cli:train"}
@@ -90,7 +92,7 @@ class Keywords(click.ParamType[tuple[str, ...]]):
     ) -> tuple[str, ...]:
         if isinstance(value, tuple) or not value:
             return tuple(value)
-        from pydicom.datadict import DicomDictionary, tag_for_keyword
+        from pydicom.datadict import DicomDictionary, dictionary_VR, tag_for_keyword
 
         keywords = tuple(
             dict.fromkeys(word.strip() for word in str(value).split(",") if word.strip())
@@ -101,6 +103,8 @@ class Keywords(click.ParamType[tuple[str, ...]]):
                 near = difflib.get_close_matches(keyword, known, n=1)
                 hint = f" Did you mean {near[0]}?" if near else ""
                 self.fail(f"{keyword} is no DICOM keyword.{hint}", param, ctx)
+            if dictionary_VR(keyword) in _NO_TEXT:
+                self.fail(f"{keyword} is binary or nested, it cannot stand in a CSV.", param, ctx)
         return keywords
 
 
@@ -280,6 +284,8 @@ def _say_summary(summary: "Summary", output: Path, index: Path | None) -> None:
         click.echo(f"  {count} {reason}: {in_words(reason)}")
     for kind, count in sorted(summary.passed_over.items()):
         click.echo(f"  without a row: {count} {PASSED_OVER.get(kind, kind)}")
+    if summary.limited:
+        click.echo("stopped by --limit: run the same command again to continue")
     for warning in summary.warnings:
         click.echo(f"warning: {warning}")
     if summary.device:

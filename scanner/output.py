@@ -94,14 +94,30 @@ def _log_to(path: Path) -> Iterator[None]:
 def refuse_other_run(previous: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
     """Raise `SetupError` if earlier results there were made in a way these must not be mixed with.
 
-    Both are manifest values; compared are the scanned folder, the model and ``--strict``.
+    Both are manifest values; compared are the scanned folder, the model, ``--strict`` and
+    ``--include``.
     """
-    for name, what in (("root", "the folder"), ("model", "model"), ("strict", "strict")):
+    names = {"root": "folder", "model": "model", "strict": "--strict", "include": "--include"}
+    for name, what in names.items():
         if name in previous and previous[name] != now[name]:
             raise SetupError(
-                f"{folder} holds results of {what} {previous[name]}, this run is of {now[name]}: "
-                "choose another --output, or --fresh to start over there."
+                f"{folder} holds results of {what} {_shown(previous[name])}, this run is of "
+                f"{_shown(now[name])}: repeat that, or choose another --output, or --fresh to "
+                "start over there."
             )
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ",".join(map(str, value)) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
+def is_output(folder: Path) -> bool:
+    """Tell whether a folder holds the results of a scan."""
+    return (folder / PREDICTIONS).is_file() and (folder / "sources.csv").is_file()
 
 
 def picture_paths(folder: Path, sha256: str) -> tuple[Path, Path]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from scanner import bundle as bundles
-from scanner import manifest, output, thumbnails
+from scanner import interrupts, manifest, output, thumbnails
 from scanner.decoding import Decoders, Reading, ReadSettings
 from scanner.errors import SetupError
 from scanner.predictor import CPU_BATCH_SIZE, GPU_BATCH_SIZE, Predictions, Predictor
@@ -58,6 +58,10 @@ def scan(settings: ScanSettings, progress: Progress) -> Summary:
     """
     if settings.output.resolve() == settings.root.resolve():
         raise SetupError("The output folder is the scanned folder itself: choose another --output.")
+    if output.is_output(settings.root):
+        raise SetupError(
+            f"{settings.root} is the output folder of a scan, not a folder of studies."
+        )
     bundle = bundles.load(settings.model)
     key = load_key()
     with output.prepared(settings.output, settings.fresh):
@@ -76,7 +80,6 @@ class _Run:
         self._predictor: Predictor | None = None
         self._manifest = manifest.Manifest(settings.output / output.MANIFEST)
         self._earlier_runs: list[dict[str, Any]] = []
-        self._limited = False  # --limit left files unread
 
     def execute(self, progress: Progress) -> Summary:
         started = time.monotonic()
@@ -98,7 +101,7 @@ class _Run:
             except BaseException as error:
                 self._close_manifest("interrupted" if _is_stop(error) else "failed", started)
                 raise
-        self._close_manifest("limited" if self._limited else "complete", started)
+        self._close_manifest("limited" if self._summary.limited else "complete", started)
         return self._summary
 
     def _refuse_other_run(self) -> None:
@@ -112,15 +115,14 @@ class _Run:
             "root": printable(str(self._settings.root.resolve())),
             "model": self._bundle.id,
             "strict": self._settings.strict,
+            "include": list(self._settings.include),
         }
 
     def _open_manifest(self) -> None:
-        settings = self._settings
         self._manifest.save(
             **self._kind_of_run(),
             state="running",
             classes=list(self._bundle.classes),
-            include=list(settings.include),
             card={k: v for k, v in self._bundle.card.items() if k != "classes"},
             versions=manifest.versions(),
             runs=self._earlier_runs,
@@ -160,6 +162,8 @@ class _Run:
             raise SetupError(f"The folder {settings.root} cannot be opened: check its permissions.")
         sources = [source for source in listing.sources if _in_shard(source, settings.shard)]
         summary.files = len(sources)
+        if not listing.sources:
+            self._warn(f"no file was found in {settings.root}: is the share mounted?")
         summary.passed_over.update(listing.passed_over)
         summary.unreadable_folders = len(listing.unreadable_folders)
         for folder in listing.unreadable_folders:
@@ -169,12 +173,16 @@ class _Run:
     def _resume(self, records: RecordFile, sources: list[Source]) -> list[Source]:
         """Take in the rows that stand and return the sources that still need one."""
         missing = {cell(source.relative): source for source in sources}
+        gone = 0
         for row in records.resume(sources):
             source = missing.pop(row["path"], None)
+            gone += source is None
             self._summary.count(row["status"], row["prediction"], row["reason"])
             if row["prediction"]:
                 path = source.relative if source else row["path"]  # deleted since, its row stands
                 self._remember(row["sha256"], row["instance"], path)
+        if gone and self._settings.shard == (1, 1):
+            self._warn(f"{gone} of the rows are of files that are no longer there")
         return list(missing.values())
 
     def _batches(self, todo: list[Source]) -> Iterator[tuple[int, list[tuple[Source, Reading]]]]:
@@ -202,7 +210,7 @@ class _Run:
                     yield files, batch
                     files, to_judge, batch = 0, 0, []
                 if limit == 0:
-                    self._limited = unread > 0
+                    self._summary.limited = unread > 0
                     return
             yield files, batch
 
@@ -245,9 +253,10 @@ class _Run:
         """Return the predictor; it waits for the first image because TensorFlow takes seconds."""
         if self._predictor is None:
             settings, summary = self._settings, self._summary
-            self._predictor = predictor = Predictor(
-                self._bundle, settings.batch_size, settings.precision, settings.require_gpu
-            )
+            with interrupts.deferred():
+                self._predictor = predictor = Predictor(
+                    self._bundle, settings.batch_size, settings.precision, settings.require_gpu
+                )
             summary.device, summary.precision = predictor.device, predictor.precision
             logger.info("predicting on %s in %s", predictor.device, predictor.precision)
             earlier = {str(run.get("precision") or "") for run in self._earlier_runs} - {""}

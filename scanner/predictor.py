@@ -19,6 +19,8 @@ CPU_BATCH_SIZE = 16
 GPU_BATCH_SIZE = 64
 # Below this share of equal labels on the validation images, `auto` keeps float32.
 MIN_LABEL_AGREEMENT = 0.999
+# Fewer compared images cannot show that: one label more or less would decide.
+MIN_COMPARED_IMAGES = 500
 
 
 @dataclass(frozen=True)
@@ -126,13 +128,15 @@ def choose_precision(bundle: Bundle, wanted: str, fast_gpu: bool) -> str:
     """Return the precision to use: `wanted`, or for ``auto`` the fastest that keeps the labels.
 
     bfloat16 is taken where hardware computes in it and the bundle's card says that it agreed with
-    float32 on at least `MIN_LABEL_AGREEMENT` of its validation images.
+    float32 on at least `MIN_LABEL_AGREEMENT` of `MIN_COMPARED_IMAGES` or more validation images.
     """
     if wanted != "auto":
         return wanted
-    agreement = bundle.card.get("precisions", {}).get("bfloat16", {}).get("label_agreement", 0.0)
+    measured = bundle.card.get("precisions", {}).get("bfloat16", {})
+    enough = measured.get("images", 0) >= MIN_COMPARED_IMAGES
+    agrees = enough and measured.get("label_agreement", 0.0) >= MIN_LABEL_AGREEMENT
     fast = fast_gpu or cpu_computes_in_bfloat16()
-    return "bfloat16" if fast and agreement >= MIN_LABEL_AGREEMENT else "float32"
+    return "bfloat16" if fast and agrees else "float32"
 
 
 def cpu_computes_in_bfloat16() -> bool:

@@ -190,7 +190,9 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         with path.open(encoding="utf-8", errors="replace", newline="") as handle:
             header = next(csv.reader(handle), [])
     except OSError as error:
-        raise SetupError(f"{path} cannot be read ({error.strerror}).") from error
+        raise SetupError(
+            f"{path} cannot be read ({error.strerror}): give the output folder of a scan."
+        ) from error
     missing = [name for name in COLUMNS if name not in header]
     if missing:
         raise SetupError(f"{path} is no predictions.csv of cxr-scan: it lacks {missing[0]!r}.")

@@ -16,6 +16,7 @@ class Summary:
     reasons: Counter[str] = field(default_factory=Counter)
     passed_over: Counter[str] = field(default_factory=Counter)
     unreadable_folders: int = 0
+    limited: bool = False  # --limit left files unread
     warnings: list[str] = field(default_factory=list)
     device: str = ""
     precision: str = ""

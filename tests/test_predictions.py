@@ -78,12 +78,13 @@ def test_a_batch_that_does_not_fit_is_halved(
 
 
 def test_auto_takes_bfloat16_only_where_it_was_measured_to_agree(default: bundle.Bundle) -> None:
-    def card(agreement: float) -> bundle.Bundle:
-        values = {"precisions": {"bfloat16": {"label_agreement": agreement}}}
+    def card(agreement: float, images: int = 1000) -> bundle.Bundle:
+        values = {"precisions": {"bfloat16": {"images": images, "label_agreement": agreement}}}
         return bundle.Bundle("x", ("a",), default.spec, 1.0, {}, values)
 
     assert choose_precision(card(0.9995), "auto", fast_gpu=True) == "bfloat16"
     assert choose_precision(card(0.9985), "auto", fast_gpu=True) == "float32"
+    assert choose_precision(card(1.0, images=9), "auto", fast_gpu=True) == "float32"
     unmeasured = bundle.Bundle("x", ("a",), default.spec, 1.0, {}, {})
     assert choose_precision(unmeasured, "auto", fast_gpu=True) == "float32"
     assert choose_precision(unmeasured, "bfloat16", fast_gpu=False) == "bfloat16"

@@ -73,6 +73,7 @@ def load(path: Path, spec: PreprocessSpec, cache: Path) -> Dataset:
     if len(set(dataset.labels)) < 2:
         raise SetupError(
             f"{path} has images of {len(set(dataset.labels))} class(es); at least 2 are needed."
+            f" Left out: {', '.join(f'{n} ({why})' for why, n in left_out.items()) or 'nothing'}."
         )
     return dataset
 

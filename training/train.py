@@ -17,7 +17,9 @@ from scanner.manifest import versions
 from scanner.network import quiet_stderr, visible_gpus
 from scanner.predictor import Predictor, cpu_computes_in_bfloat16
 from scanner.preprocess import PreprocessSpec
+from scanner.records import write_atomically
 from training import dataset, features, metrics, split
+from training.card import as_markdown
 from training.fit import Fitted, Recipe, fit
 from training.labels import CLASSES, NEGATIVE
 from training.weights import imagenet
@@ -132,7 +134,9 @@ def _train(
         "trained_at": datetime.now(UTC).date().isoformat(),
     }
     model_id = bundles.save(settings.output, card, stored)
-    say(str(measured["metrics"]["test"]["all"]))
+    text = as_markdown({"id": model_id, **card})
+    write_atomically(settings.output / "README.md", text)
+    say(str(card["headline"]))
     return model_id
 
 

@@ -32,7 +32,7 @@ def _from_npz(file: Path) -> dict[str, npt.NDArray[np.float32]]:
     except KeyError as error:
         raise SetupError(f"{file} is not of VGG19 without top: {error.args[0]}") from error
     except (OSError, ValueError) as error:
-        raise SetupError(f"{file} cannot be read as .npz: {error}") from error
+        raise SetupError(f"{file} is no .npz of arrays") from error
     return weights
 
 
