@@ -21,7 +21,8 @@ def deferred() -> Iterator[None]:
     def remember(number: int, frame: FrameType | None) -> None:
         caught.append(number)
 
-    earlier = {s: signal.signal(s, remember) for s in (signal.SIGINT, signal.SIGTERM)}
+    heard = [s for s in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(s) != signal.SIG_IGN]
+    earlier = {s: signal.signal(s, remember) for s in heard}
     try:
         yield
     finally:
