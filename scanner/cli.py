@@ -269,6 +269,7 @@ def _watcher(quiet: bool) -> Any:
 
 def _say_summary(summary: "Summary", output: Path, index: Path | None) -> None:
     """Print what was found and where to look next."""
+    from scanner.output import PREDICTIONS
     from scanner.words import PASSED_OVER, in_words
 
     counts = summary.statuses
@@ -290,7 +291,7 @@ def _say_summary(summary: "Summary", output: Path, index: Path | None) -> None:
         click.echo(f"warning: {warning}")
     if summary.device:
         click.echo(f"device: {summary.device}, {summary.precision}")
-    click.echo(f"rows:   {printable(str(output / 'predictions.csv'))}")
+    click.echo(f"rows:   {printable(str(output / PREDICTIONS))}")
     if index is not None:
         click.echo(f"report: {index.resolve().as_uri()}")
 

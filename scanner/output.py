@@ -14,10 +14,11 @@ from scanner.errors import SetupError
 from scanner.text import printable
 
 PREDICTIONS = "predictions.csv"
+SOURCES = "sources.csv"
 MANIFEST = "manifest.json"
 _FIRST_COLUMNS = b"path,status,"
 # What a scan writes, so that --fresh deletes nothing else.
-_FILES = (PREDICTIONS, "sources.csv", MANIFEST, "run.log")
+_FILES = (PREDICTIONS, SOURCES, MANIFEST, "run.log")
 REPORT = "report"
 
 
@@ -117,7 +118,7 @@ def _shown(value: Any) -> str:
 
 def is_output(folder: Path) -> bool:
     """Tell whether a folder holds the results of a scan."""
-    return (folder / PREDICTIONS).is_file() and (folder / "sources.csv").is_file()
+    return (folder / PREDICTIONS).is_file() and (folder / SOURCES).is_file()
 
 
 def picture_paths(folder: Path, sha256: str) -> tuple[Path, Path]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self, TextIO
 
 from scanner.errors import SetupError
+from scanner.output import PREDICTIONS, SOURCES
 from scanner.text import cell
 from scanner.walk import Source
 
@@ -110,8 +111,8 @@ class RecordFile:
     """
 
     def __init__(self, folder: Path, header: list[str], model: str) -> None:
-        self.path = folder / "predictions.csv"
-        self._notes_path = folder / "sources.csv"
+        self.path = folder / PREDICTIONS
+        self._notes_path = folder / SOURCES
         self._header = header
         self._model = model
         self._open: list[TextIO] = []

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from scanner.output import PREDICTIONS, SOURCES
+
 # Enough for the preamble, the file meta and the magic numbers of the raster formats.
 HEAD_BYTES = 4096
 
@@ -110,7 +112,7 @@ def _entries(
     except OSError:
         listing.unreadable_folders.append(prefix or ".")
         return
-    if {"predictions.csv", "sources.csv"} <= {entry.name for entry in entries}:
+    if {PREDICTIONS, SOURCES} <= {entry.name for entry in entries}:
         listing.passed_over["output_of_a_scan"] += 1  # its thumbnails are no studies
         return
     for entry in entries:

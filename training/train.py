@@ -98,7 +98,8 @@ def _train(
         precision,
     )
     indices = {part: np.flatnonzero(parts == part) for part in split.PARTS}
-    say(f"training {recipe.fine_tune} for {recipe.epochs} epochs in {precision}")
+    what = "the head" if recipe.fine_tune == "none" else f"{recipe.fine_tune} and the head"
+    say(f"training {what} for {recipe.epochs} epochs in {precision}")
     fitted = fit(
         cached,
         targets,
