@@ -12,19 +12,21 @@ from pathlib import Path
 import numpy as np
 
 from scanner.preprocess import PreprocessSpec
-from training import dataset, split
+from training import near_duplicates
+from training.data import dataset
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as cache:
-        data = dataset.load(Path(sys.argv[1]), PreprocessSpec(), Path(cache))
-        words = split.difference_hashes(data.inputs).view(np.uint64)
+        settings = dataset.DataSettings(Path(sys.argv[1]))
+        data = dataset.load(settings, PreprocessSpec(), Path(cache))
+        words = near_duplicates.difference_hashes(data.inputs).view(np.uint64)
     counts = np.zeros(257, np.int64)
     for index in range(len(words)):
         distance = np.bitwise_count(words[index + 1 :] ^ words[index]).sum(axis=1)
         counts += np.bincount(distance, minlength=257)
     for start in range(0, 48, 4):
-        mark = "  <- threshold" if start == split.NEAR_DUPLICATE_BITS else ""
+        mark = "  <- threshold" if start == near_duplicates.NEAR_DUPLICATE_BITS else ""
         print(f"{start:3} to {start + 3:3} bits: {counts[start : start + 4].sum():8} pairs{mark}")
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from safetensors.numpy import load as load_safetensors
 from safetensors.numpy import save as save_safetensors
 
+from scanner.architecture import ARCHITECTURES, DEFAULT_ARCHITECTURE
 from scanner.errors import SetupError
 from scanner.preprocess import PreprocessSpec
 from scanner.records import write_atomically
@@ -27,7 +28,7 @@ class Bundle:
     """A model as it is used: weights as float32 whatever the file holds, and the card about them.
 
     `weights` maps ``<layer>/kernel`` and ``<layer>/bias`` to arrays, kernels HWIO, ``head/kernel``
-    (512, C). `card` is the rest of `model.json` as read.
+    (E, C) for the embedding of its `architecture`. `card` is `model.json` as read.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Bundle:
     temperature: float
     weights: dict[str, npt.NDArray[np.float32]]
     card: dict[str, Any]
+    architecture: str = DEFAULT_ARCHITECTURE
 
 
 def load(folder: Path) -> Bundle:
@@ -62,6 +64,7 @@ def load(folder: Path) -> Bundle:
         temperature=float(card["temperature"]),
         weights=dequantise(load_safetensors(stored)),
         card=card,
+        architecture=_architecture(folder, card),
     )
 
 
@@ -89,14 +92,26 @@ def _load_card(folder: Path) -> dict[str, Any]:
     return dict(card)
 
 
+def _architecture(folder: Path, card: dict[str, Any]) -> str:
+    """Return what the card names; cards from before there was a second one name none."""
+    architecture = str(card.get("architecture", DEFAULT_ARCHITECTURE))
+    if architecture not in ARCHITECTURES:
+        raise SetupError(
+            f"The model in {folder} is a {architecture}, this cxr-scan knows "
+            f"{' and '.join(ARCHITECTURES)}: update cxr-scan or use another model."
+        )
+    return architecture
+
+
 def save(folder: Path, card: dict[str, Any], stored: dict[str, npt.NDArray[Any]]) -> str:
     """Write a bundle and return its id, the hash over weights and card.
 
-    `card` has at least ``classes``, ``preprocess`` and ``temperature``; `stored` are the arrays as
-    they go to disk, for instance from `quantise`.
+    `card` has at least ``classes``, ``preprocess`` and ``temperature``, and ``architecture`` unless
+    it is vgg19; `stored` are the arrays as they go to disk, for instance from `quantise`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     data = save_safetensors({name: np.ascontiguousarray(a) for name, a in stored.items()})
+    card = {name: value for name, value in card.items() if name != "id"}
     card = {"format": _FORMAT, **card, "weights_sha256": hashlib.sha256(data).hexdigest()}
     card = {"id": _identify(card), **card}
     write_atomically(folder / WEIGHTS, data)

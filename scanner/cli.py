@@ -25,9 +25,13 @@ EXIT_INTERRUPTED = 130
 
 # Value representations of DICOM elements that are bytes or sequences.
 _NO_TEXT = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "OB or OW", "SQ", "UN"})
-COMMANDS = ("scan", "report", "train", "doctor")
+COMMANDS = ("scan", "report", "train", "evaluate", "models", "doctor")
 # Commands of other packages: scanner never imports training, it only knows where to find it.
-_ELSEWHERE = {"train": "training.cli:train"}
+_ELSEWHERE = {
+    "train": "training.cli:train",
+    "evaluate": "training.cli:evaluate",
+    "models": "training.models:models",
+}
 
 
 class CommandGroup(click.Group):

@@ -1,4 +1,4 @@
-"""VGG19 with its heads as one flat Keras graph, built in code. The only module that needs Keras.
+"""The network as one flat Keras graph, built in code. The only module that needs Keras.
 
 Flat, because a nested VGG19 (`base(x)`, `Sequential([VGG19(...), …])`) cannot give inner feature
 maps in Keras 3.
@@ -8,27 +8,28 @@ import contextlib
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
-from scanner.errors import CxrScanError, SetupError
+from scanner.architecture import (
+    ARCHITECTURES,
+    DEFAULT_ARCHITECTURE,
+    Architecture,
+    backbone_shapes,
+    check_shapes,
+    layer_names,
+)
+from scanner.architecture import Weights as Weights  # of every signature here
+from scanner.errors import CxrScanError
 
 if TYPE_CHECKING:
     import keras
 
-# Filters and convolutions of each block (Simonyan and Zisserman 2015, table 1, column E).
-_BLOCKS = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))
 # ImageNet means of the caffe weights, in their channel order BGR.
 _CAFFE_MEANS = (103.939, 116.779, 123.68)
-EMBEDDING_SIZE = 512
 
 # The compiled functions are TensorFlow's, whatever backend the user's own Keras settings name.
 os.environ["KERAS_BACKEND"] = "tensorflow"
-
-Weights = Mapping[str, npt.NDArray[np.float32]]
 
 
 @contextlib.contextmanager
@@ -96,79 +97,152 @@ def keras_policy(precision: str) -> str:
     return {"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision]
 
 
-def layer_names() -> list[str]:
-    """Return the names of VGG19's sixteen convolutions in order."""
-    return [
-        f"block{block}_conv{number}"
-        for block, (_, depth) in enumerate(_BLOCKS, start=1)
-        for number in range(1, depth + 1)
-    ]
+def build_backbone(
+    size: int, weights: Weights, precision: str, architecture: str = DEFAULT_ARCHITECTURE
+) -> "keras.Model":
+    """Return the network from (N, size, size, 1) uint8 to its feature map (N, size/16, size/16, E).
 
-
-def backbone_shapes() -> dict[str, tuple[int, ...]]:
-    """Return the shape of every backbone weight: ``<layer>/kernel`` (HWIO) and ``<layer>/bias``."""
-    shapes: dict[str, tuple[int, ...]] = {}
-    channels = 3
-    names = iter(layer_names())
-    for filters, depth in _BLOCKS:
-        for _ in range(depth):
-            name = next(names)
-            shapes[f"{name}/kernel"] = (3, 3, channels, filters)
-            shapes[f"{name}/bias"] = (filters,)
-            channels = filters
-    return shapes
-
-
-def build_backbone(size: int, weights: Weights, precision: str) -> "keras.Model":
-    """Return VGG19 from (N, size, size, 1) uint8 to block5_conv4, (N, size/16, size/16, 512).
-
-    `precision` is ``float32`` or ``bfloat16`` (arithmetic; variables stay float32). The map is
-    float32 either way. Raises `SetupError` if `weights` lacks or misshapes a layer.
+    For vgg19 that is block5_conv4 and E 512, for cnn10 block4_pool and E 256. `precision` is
+    ``float32`` or ``bfloat16`` (arithmetic; variables stay float32). The map is float32 either way.
+    Raises `SetupError` if `weights` lacks or misshapes a layer.
     """
-    _check_shapes(weights, backbone_shapes())
+    check_shapes(weights, backbone_shapes(architecture), architecture)
     import keras
 
-    policy = keras_policy(precision)
-    inputs = keras.Input((size, size, 1), dtype="uint8", name="radiograph")
-    # In float32: bfloat16 has 8 bits of precision, too few for 256 grey levels less a mean.
-    x = keras.layers.Rescaling(1.0, dtype="float32", name="as_float")(inputs)
-    x = keras.layers.Concatenate(dtype="float32", name="bgr")([x, x, x])
-    x = keras.layers.Rescaling(
-        1.0, offset=[-mean for mean in _CAFFE_MEANS], dtype="float32", name="caffe"
-    )(x)
-    names = iter(layer_names())
-    for block, (filters, depth) in enumerate(_BLOCKS, start=1):
-        for _ in range(depth):
-            x = keras.layers.Conv2D(
-                filters, 3, padding="same", activation="relu", dtype=policy, name=next(names)
-            )(x)
-        if block < len(_BLOCKS):
-            x = keras.layers.MaxPooling2D(dtype=policy, name=f"block{block}_pool")(x)
-    features = keras.layers.Activation("linear", dtype="float32", name="features")(x)
-    model = keras.Model(inputs, features, name="vgg19")
-    for name in layer_names():
+    plan = ARCHITECTURES[architecture]
+    inputs = _radiograph(size)
+    features = _convolve(_scaled(inputs, plan), plan, 1, keras_policy(precision))
+    model = keras.Model(inputs, features, name=architecture)
+    for name in layer_names(architecture):
         model.get_layer(name).set_weights([weights[f"{name}/kernel"], weights[f"{name}/bias"]])
     return model
 
 
-def build_network(size: int, weights: Weights, temperature: float, precision: str) -> "keras.Model":
+def _radiograph(size: int) -> "keras.KerasTensor":
+    import keras
+
+    return keras.Input((size, size, 1), dtype="uint8", name="radiograph")
+
+
+def _scaled(inputs: "keras.KerasTensor", plan: Architecture) -> "keras.KerasTensor":
+    """Scale grey levels as the convolutions expect them.
+
+    In float32: bfloat16 has 8 bits of precision, too few for 256 grey levels less a mean.
+    """
+    import keras
+
+    if not plan.caffe_input:
+        return keras.layers.Rescaling(1 / 255, dtype="float32", name="unit")(inputs)
+    x = keras.layers.Rescaling(1.0, dtype="float32", name="as_float")(inputs)
+    x = keras.layers.Concatenate(dtype="float32", name="bgr")([x, x, x])
+    offset = [-mean for mean in _CAFFE_MEANS]
+    return keras.layers.Rescaling(1.0, offset=offset, dtype="float32", name="caffe")(x)
+
+
+def _convolve(
+    x: "keras.KerasTensor", plan: Architecture, first: int, policy: str
+) -> "keras.KerasTensor":
+    """Apply the blocks from number `first` on; return the feature map in float32."""
+    import keras
+
+    for block, (filters, depth) in enumerate(plan.blocks[first - 1 :], start=first):
+        for number in range(1, depth + 1):
+            x = keras.layers.Conv2D(
+                filters,
+                3,
+                padding="same",
+                activation="relu",
+                kernel_initializer="he_normal",
+                dtype=policy,
+                name=f"block{block}_conv{number}",
+            )(x)
+        if block < len(plan.blocks) or plan.last_pool:
+            x = keras.layers.MaxPooling2D(dtype=policy, name=f"block{block}_pool")(x)
+    return keras.layers.Activation("linear", dtype="float32", name="features")(x)
+
+
+def _average(features: "keras.KerasTensor") -> "keras.KerasTensor":
+    import keras
+
+    return keras.layers.GlobalAveragePooling2D(dtype="float32", name="embedding")(features)
+
+
+def cut_model(
+    size: int,
+    weights: Weights,
+    cut: str,
+    precision: str,
+    architecture: str = DEFAULT_ARCHITECTURE,
+) -> "keras.Model":
+    """Return the network from (N, size, size, 1) uint8 to `cut`, in float32.
+
+    `cut` is a pooling layer, for instance ``block4_pool`` (N, size/16, size/16, 512), or
+    ``embedding`` (N, E). What follows is `build_tail` with the same `cut`.
+    """
+    backbone = build_backbone(size, weights, precision, architecture)
+    import keras
+
+    if cut == "embedding":
+        return keras.Model(backbone.input, _average(backbone.output))
+    inner = backbone.get_layer(cut).output
+    output = keras.layers.Activation("linear", dtype="float32", name="cut")(inner)
+    return keras.Model(backbone.input, output)
+
+
+def build_tail(
+    size: int, architecture: str, cut: str, classes: int, precision: str
+) -> "keras.Model":
+    """Return the trainable rest of the network, from `cut` to the logits (N, classes) float32.
+
+    `cut` is ``input`` (N, size, size, 1) uint8, or as in `cut_model`. Convolutions start by He et
+    al. 2015 (normal), the logits' layer ``head`` as Keras starts a Dense; layers have the names
+    they have in a bundle.
+    """
+    import keras
+
+    plan = ARCHITECTURES[architecture]
+    policy = keras_policy(precision)
+    if cut == "embedding":
+        inputs = embedding = keras.Input((plan.embedding_size,), name="cut")
+    else:
+        if cut == "input":
+            done, inputs = 0, _radiograph(size)
+            x = _scaled(inputs, plan)
+        else:
+            done = 1 + [f"block{n + 1}_pool" for n in range(len(plan.blocks))].index(cut)
+            side = size // 2**done
+            inputs = x = keras.Input((side, side, plan.blocks[done - 1][0]), name="cut")
+        embedding = _average(_convolve(x, plan, done + 1, policy))
+    logits = keras.layers.Dense(classes, dtype="float32", name="head")(embedding)
+    return keras.Model(inputs, logits, name=f"{architecture}_from_{cut}")
+
+
+def build_network(
+    size: int,
+    weights: Weights,
+    temperature: float,
+    precision: str,
+    architecture: str = DEFAULT_ARCHITECTURE,
+) -> "keras.Model":
     """Return the whole network: (N, size, size, 1) uint8 to a dictionary of float32 tensors.
 
     ``probabilities`` (N, C) are softmax(logits / temperature); ``cam`` (N, size/16, size/16) is
-    Grad-CAM of the most probable class's logit on block5_conv4; ``embedding`` (N, 512) is the
-    average of that feature map.
+    Grad-CAM of the most probable class's logit on the feature map of `build_backbone`;
+    ``embedding`` (N, E) is the average of that map. Raises `SetupError` over wrong `weights`.
 
     The head is average pooling and one Dense layer, for which Grad-CAM (Selvaraju et al. 2017) has
     a closed form: the gradient of a logit with respect to a feature map, averaged over space, is
     the Dense weight over H*W. So cam = relu(sum_k w_k A_k) / (H*W), with no backward pass.
     """
     kernel, bias = weights["head/kernel"], weights["head/bias"]
-    _check_shapes(weights, {"head/kernel": (EMBEDDING_SIZE, len(bias)), "head/bias": bias.shape})
-    backbone = build_backbone(size, weights, precision)
+    width = ARCHITECTURES[architecture].embedding_size
+    head = {"head/kernel": (width, len(bias)), "head/bias": bias.shape}
+    check_shapes(weights, head, architecture)
+    backbone = build_backbone(size, weights, precision, architecture)
     import keras
 
     features = backbone.output
-    embedding = keras.layers.GlobalAveragePooling2D(dtype="float32", name="embedding")(features)
+    embedding = _average(features)
     logits_layer = keras.layers.Dense(len(bias), dtype="float32", name="logits")
     logits = logits_layer(embedding)
     # Dense works on the last axis: without its bias, a map of each class's evidence.
@@ -188,17 +262,6 @@ def build_network(size: int, weights: Weights, temperature: float, precision: st
     logits_layer.set_weights([kernel, bias])
     evidence_layer.set_weights([kernel])
     return model
-
-
-def _check_shapes(weights: Weights, expected: Mapping[str, tuple[int, ...]]) -> None:
-    for name, shape in expected.items():
-        if name not in weights:
-            raise SetupError(f"The weights have no {name}: they are not of this VGG19.")
-        if weights[name].shape != shape:
-            raise SetupError(
-                f"The weights' {name} has shape {weights[name].shape} where {shape} is expected: "
-                "they are not of this VGG19."
-            )
 
 
 def compile_fixed(model: "keras.Model", batch_size: int) -> Any:

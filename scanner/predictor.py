@@ -29,7 +29,7 @@ class Predictions:
 
     `probabilities` (N, C) calibrated and summing to 1; `cam` (N, 16, 16), Grad-CAM of the most
     probable class on its logit, ReLU'd, absolute scale kept, all zero where nothing speaks for it;
-    `embedding` (N, 512).
+    `embedding` (N, E), E 512 for vgg19 and 256 for cnn10.
     """
 
     probabilities: FloatArray
@@ -64,7 +64,11 @@ class Predictor:
             self.batch_size = batch_size or (GPU_BATCH_SIZE if gpus else CPU_BATCH_SIZE)
             self._size = bundle.spec.size
             self._model = network.build_network(
-                bundle.spec.size, bundle.weights, bundle.temperature, self.precision
+                bundle.spec.size,
+                bundle.weights,
+                bundle.temperature,
+                self.precision,
+                bundle.architecture,
             )
             self._compile()
         self.seconds = 0.0

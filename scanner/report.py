@@ -46,7 +46,7 @@ def render(folder: Path, self_contained: bool = False) -> Path:
     target = folder / output.REPORT
     pages = _paginate(judged)
     style = (Path(templates.__file__).parent / "report.css").read_text(encoding="utf-8")
-    template = _environment().get_template("report.html")
+    template = environment().get_template("report.html")
     unjudged = [row for row in rows if not row["prediction"]]
     shared: dict[str, Any] = {
         "pages": pages,
@@ -81,18 +81,19 @@ def render(folder: Path, self_contained: bool = False) -> Path:
     return target / pages[0].name
 
 
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
+def environment() -> jinja2.Environment:
+    """Return what renders a report's template: escaping everything, with the filters of reports."""
+    made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(templates.__file__).parent),
         autoescape=True,  # file names and DICOM strings are hostile
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["words"] = in_words
-    environment.filters["per_cent"] = _per_cent
-    environment.filters["thousands"] = _thousands
-    return environment
+    made.filters["words"] = in_words
+    made.filters["per_cent"] = _per_cent
+    made.filters["thousands"] = _thousands
+    return made
 
 
 def _thousands(number: int) -> str:

@@ -72,6 +72,24 @@ def test_another_preprocessing_version_is_refused(folder: Path) -> None:
         bundle.load(folder)
 
 
+def _with_architecture(folder: Path, architecture: str) -> None:
+    card = json.loads((folder / "model.json").read_text()) | {"architecture": architecture}
+    weights = bundle.load(folder).weights
+    bundle.save(folder, {k: v for k, v in card.items() if k != "id"}, bundle.quantise(weights))
+
+
+def test_the_architecture_is_the_cards_and_without_one_vgg19(folder: Path) -> None:
+    assert bundle.load(folder).architecture == "vgg19"
+    _with_architecture(folder, "cnn10")
+    assert bundle.load(folder).architecture == "cnn10"
+
+
+def test_an_unknown_architecture_is_refused_with_the_known_ones(folder: Path) -> None:
+    _with_architecture(folder, "resnet50")
+    with pytest.raises(SetupError, match="is a resnet50, this cxr-scan knows vgg19 and cnn10"):
+        bundle.load(folder)
+
+
 def test_a_folder_without_a_model_says_what_is_expected(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match=r"expected a folder with model\.json"):
         bundle.load(tmp_path)

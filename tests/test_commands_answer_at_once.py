@@ -23,6 +23,8 @@ main()
         (["--version"], 0),
         (["scan", "--help"], 0),
         (["train", "--help"], 0),
+        (["evaluate", "--help"], 0),
+        (["models", "--help"], 0),
         (["no-such-folder"], 2),
         (["--limit", "none", "."], 2),
         (["report", "no-such-folder"], 2),

@@ -10,7 +10,7 @@ import click
 from scanner import bundle, words
 from scanner.cli import scan
 from scanner.records import describe_columns
-from training.card import as_markdown
+from training.results.card import as_markdown
 
 _ROOT = Path(__file__).parents[1]
 _README = _ROOT / "README.md"

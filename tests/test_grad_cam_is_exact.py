@@ -3,34 +3,38 @@
 import numpy as np
 import pytest
 
-from scanner.network import backbone_shapes, build_network, quiet_stderr
+from scanner.architecture import ARCHITECTURES, backbone_shapes
+from scanner.network import build_network, quiet_stderr
 
 _SIZE = 64  # the network has no fully connected layer, so any multiple of 16 will do
 _CLASSES = 3
 
 
-def _random_weights() -> dict[str, np.ndarray]:
+def _random_weights(architecture: str) -> dict[str, np.ndarray]:
     random = np.random.default_rng(7)
     weights = {}
-    for name, shape in backbone_shapes().items():
+    for name, shape in backbone_shapes(architecture).items():
         # He initialisation keeps activations from vanishing over sixteen layers.
         scale = np.sqrt(2 / np.prod(shape[:-1])) if len(shape) == 4 else 0.01
         weights[name] = random.normal(0, scale, shape).astype(np.float32)
-    weights["head/kernel"] = random.normal(0, 0.05, (512, _CLASSES)).astype(np.float32)
+    width = ARCHITECTURES[architecture].embedding_size
+    weights["head/kernel"] = random.normal(0.02, 0.05, (width, _CLASSES)).astype(np.float32)
     weights["head/bias"] = random.normal(0, 0.05, _CLASSES).astype(np.float32)
     return weights
 
 
 @pytest.fixture(scope="module")
 def weights() -> dict[str, np.ndarray]:
-    return _random_weights()
+    return _random_weights("vgg19")
 
 
-def test_closed_form_equals_gradient_tape(weights: dict[str, np.ndarray]) -> None:
+@pytest.mark.parametrize("architecture", list(ARCHITECTURES))
+def test_closed_form_equals_gradient_tape(architecture: str) -> None:
     with quiet_stderr():
         import keras
         import tensorflow as tf
-    model = build_network(_SIZE, weights, temperature=1.7, precision="float32")
+    weights = _random_weights(architecture)
+    model = build_network(_SIZE, weights, 1.7, "float32", architecture)
     images = np.random.default_rng(1).integers(0, 256, (4, _SIZE, _SIZE, 1), dtype=np.uint8)
     ours = model(images, training=False)
 
@@ -66,7 +70,7 @@ def test_a_class_nothing_speaks_for_has_an_empty_map(weights: dict[str, np.ndarr
 def test_weights_of_another_network_are_refused(weights: dict[str, np.ndarray]) -> None:
     from scanner.errors import SetupError
 
-    with pytest.raises(SetupError, match="not of this VGG19"):
+    with pytest.raises(SetupError, match="not of this vgg19"):
         build_network(
             _SIZE, {**weights, "block3_conv4/kernel": np.zeros((1, 1), np.float32)}, 1.0, "float32"
         )

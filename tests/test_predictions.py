@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_models import save_cnn10
 
 from scanner import bundle, network, predictor
 from scanner.errors import SetupError
@@ -41,6 +42,17 @@ def test_shapes_and_ranges_are_as_promised(default: bundle.Bundle) -> None:
     assert all(a.dtype == np.float32 for a in (result.probabilities, result.cam, result.embedding))
     np.testing.assert_allclose(result.probabilities.sum(1), 1, atol=1e-5)
     assert result.cam.min() >= 0
+
+
+def test_a_bundle_of_the_small_network_is_judged_by_it(tmp_path: Path) -> None:
+    save_cnn10(tmp_path / "model")
+    loaded = bundle.load(tmp_path / "model")
+    judge = Predictor(loaded, batch_size=2, precision="float32")
+    result = judge.predict(_images(3))
+    assert result.probabilities.shape == (3, 3)
+    assert result.cam.shape == (3, 16, 16)
+    assert result.embedding.shape == (3, 256)
+    np.testing.assert_allclose(result.probabilities.sum(1), 1, atol=1e-5)
 
 
 def test_a_batch_that_does_not_fit_is_halved(

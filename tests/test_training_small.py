@@ -60,9 +60,9 @@ def test_a_class_folder_becomes_a_bundle_that_scans(home: Path) -> None:
 def test_the_same_seed_gives_the_same_figures(home: Path) -> None:
     for output in ("first", "second"):
         _train(home, "data", output, "--fine-tune", "block5", "--epochs", "1", "--seed", "4")
+    figures = [(home / output / "metrics.json").read_bytes() for output in ("first", "second")]
+    assert figures[0] == figures[1]
     cards = [json.loads((home / o / "model.json").read_text()) for o in ("first", "second")]
-    assert cards[0]["metrics"] == cards[1]["metrics"]
-    assert cards[0]["history"] == cards[1]["history"]
     assert cards[0]["weights_sha256"] == cards[1]["weights_sha256"]
 
 
@@ -102,4 +102,4 @@ def test_weights_of_another_network_are_one_line(home: Path) -> None:
     np.savez(home / "other.npz", block1_conv1_kernel=np.zeros((3, 3, 1, 8), np.float32))
     done = run("train", "data", "--output", "none", "--weights", "other.npz", home=home)
     assert done.returncode == 1
-    assert "has shape (3, 3, 1, 8) where VGG19 has (3, 3, 3, 64)" in done.stderr
+    assert "of shape (3, 3, 1, 8) where VGG19 has floats of shape (3, 3, 3, 64)" in done.stderr

@@ -1,138 +1,217 @@
-"""The trainable tail: block5 and the head, or the head alone, fitted on cached features."""
+"""The trainable tail, fitted on cached features: what `--fine-tune` names, and the head."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from scanner.network import Weights, keras_policy, layer_names, quiet_stderr
+from scanner.interrupts import deferred
+from scanner.network import Weights, build_tail, quiet_stderr
+from training.checkpoint import Checkpoint
+from training.data.rows import Rows
+from training.draw import Draw
+from training.features import CUTS
+from training.progress import bar
 
 if TYPE_CHECKING:
     import keras
 
+# Images a step when nothing is learnt: the largest that gains anything on a CPU.
+_JUDGED_AT_ONCE = 64
+
+Tail = dict[str, npt.NDArray[np.float32]]
+
 
 @dataclass(frozen=True)
 class Recipe:
-    """How the tail is trained; `fine_tune` is ``none`` (head alone) or ``block5``."""
+    """How the tail is trained.
 
+    `fine_tune` is ``none`` (head alone), ``block5`` or ``all``; `class_weights` weighs the loss of
+    rare classes instead of showing their images more often; `early_stopping` ends after so many
+    epochs without a better validation accuracy, 0 never.
+    """
+
+    architecture: str
+    size: int
     fine_tune: str
     epochs: int
     batch_size: int
     learning_rate: float
+    class_weights: bool
+    early_stopping: int
+    copies: int
+    flip: bool
     seed: int
     precision: str
+
+    @property
+    def cut(self) -> str:
+        """The layer at which the frozen part ends (`training.features.CUTS`)."""
+        return CUTS[self.fine_tune]
 
 
 @dataclass(frozen=True)
 class Fitted:
     """The best tail by validation accuracy, and how training went.
 
-    `weights` has ``head/kernel`` (512, C), ``head/bias`` and, if they were trained, block5's.
-    `history` has one dictionary an epoch: loss and accuracy, on training and validation images.
+    `weights` has ``head/kernel`` (E, C), ``head/bias`` and those of the convolutions that were
+    trained. `history` has one dictionary an epoch: loss and accuracy, on training and validation
+    images.
     """
 
-    weights: dict[str, npt.NDArray[np.float32]]
+    weights: Tail
     history: list[dict[str, float]]
     best_epoch: int
 
 
 def fit(
-    features: npt.NDArray[np.float16],
+    features: Rows,
     targets: npt.NDArray[np.int64],
-    train: npt.NDArray[np.int64],
+    draw: Draw,
     validation: npt.NDArray[np.int64],
     weights: Weights,
     recipe: Recipe,
+    place: Path,
     on_epoch: Callable[[int, dict[str, float]], None],
 ) -> Fitted:
-    """Train on the images `train`, keep the epoch most accurate on `validation` (indices).
+    """Train on what `draw` gives each epoch, keep the epoch most accurate on `validation` (rows).
 
-    `features` (N, …) from `training.features`, `targets` (N,) class indices, `weights` the
-    backbone's. Adam on categorical cross-entropy, its step falling to zero as a half cosine
-    (Loshchilov and Hutter 2017), which ends the swings between epochs; what the network is too sure
-    of is left to temperature scaling. The same seed gives the same result on a CPU.
+    `features` (R, …) from `training.features`, `targets` (R,) class indices of their rows,
+    `weights` those to start from; layers it lacks start at random. Adam on categorical
+    cross-entropy, its step falling to zero as a half cosine (Loshchilov and Hutter 2017), which
+    ends the swings between epochs; what the network is too sure of is left to temperature scaling.
+
+    After every epoch the state goes to `place`; if one is there already it is continued, to the
+    same result as without the interruption. The same seed gives the same result on a CPU.
     """
     with quiet_stderr():
         import keras
 
     keras.utils.set_random_seed(recipe.seed)
-    model = _tail(features.shape[1:], int(targets.max()) + 1, weights, recipe)
+    steps = math.ceil(draw.size / recipe.batch_size)
+    model = _tail(features, draw.classes, weights, recipe)
     model.compile(
         optimizer=keras.optimizers.Adam(
-            keras.optimizers.schedules.CosineDecay(
-                recipe.learning_rate, recipe.epochs * math.ceil(len(train) / recipe.batch_size)
-            )
+            keras.optimizers.schedules.CosineDecay(recipe.learning_rate, recipe.epochs * steps)
         ),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
+        weighted_metrics=["accuracy"],
     )
-    history: list[dict[str, float]] = []
-    best: list[npt.NDArray[np.float32]] = model.get_weights()
-    best_epoch = 0
-    order = np.random.default_rng(recipe.seed)
-    for epoch in range(recipe.epochs):
-        trained = _pass(model, features, targets, order.permutation(train), recipe, True)
-        checked = _pass(model, features, targets, validation, recipe, False)
-        figures = {
-            "loss": trained[0],
-            "accuracy": trained[1],
-            "validation_loss": checked[0],
-            "validation_accuracy": checked[1],
-        }
-        history.append(figures)
-        if checked[1] >= max(past["validation_accuracy"] for past in history):
-            best, best_epoch = model.get_weights(), epoch + 1
-        on_epoch(epoch + 1, figures)
-    model.set_weights(best)
-    return Fitted(_named_weights(model), history, best_epoch)
+    model.optimizer.build(model.trainable_variables)
+    state = Checkpoint.load(place, model) if place.exists() else Checkpoint(model)
+    with bar("epochs", recipe.epochs * steps, " steps", len(state.history) * steps) as shown:
+        while not _finished(state, recipe):
+            epoch = len(state.history)
+            rows = draw.rows(epoch)
+            shares = draw.weights(targets[rows]) if recipe.class_weights else np.ones(len(rows))
+            trained = _pass(model, features, targets, rows, shares, recipe.batch_size, shown)
+            checked = _judged(model, features, targets, validation)
+            state.add(
+                model,
+                {
+                    "loss": trained[0],
+                    "accuracy": trained[1],
+                    "validation_loss": checked[0],
+                    "validation_accuracy": checked[1],
+                },
+            )
+            with deferred():
+                state.save(place, model)
+            on_epoch(epoch + 1, state.history[-1])
+    model.set_weights(state.best)
+    return Fitted(_named_weights(model), state.history, state.best_epoch)
+
+
+def _finished(state: Checkpoint, recipe: Recipe) -> bool:
+    epochs = len(state.history)
+    idle = epochs - state.best_epoch
+    return epochs >= recipe.epochs or 0 < recipe.early_stopping <= idle
+
+
+def probabilities(
+    features: Rows, rows: npt.NDArray[np.int64], weights: Weights, classes: int, recipe: Recipe
+) -> npt.NDArray[np.float64]:
+    """Return softmax of the tail's logits (n, C) for rows of the features, at temperature 1."""
+    import keras
+
+    model = _tail(features, classes, weights, recipe)
+    logits = np.concatenate([_logits(model, features[some]) for some in _batches(rows)])
+    return np.asarray(keras.ops.softmax(logits.astype(np.float64)), np.float64)
+
+
+def _batches(
+    rows: npt.NDArray[np.int64], size: int = _JUDGED_AT_ONCE
+) -> Iterator[npt.NDArray[np.int64]]:
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+
+
+def _logits(model: "keras.Model", batch: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    with deferred():
+        return np.asarray(model.predict_on_batch(_as_input(batch)))
+
+
+def _as_input(batch: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return rows as the tail takes them: float32 features, or images with a channel axis."""
+    return batch[..., None] if batch.dtype == np.uint8 else batch.astype(np.float32)
 
 
 def _pass(
     model: "keras.Model",
-    features: npt.NDArray[np.float16],
+    features: Rows,
     targets: npt.NDArray[np.int64],
-    indices: npt.NDArray[np.int64],
-    recipe: Recipe,
-    training: bool,
+    rows: npt.NDArray[np.int64],
+    shares: npt.NDArray[np.float64],
+    batch_size: int,
+    shown: Any,
 ) -> tuple[float, float]:
-    """Go once over the images; return mean loss and accuracy."""
-    step = model.train_on_batch if training else model.test_on_batch
+    """Learn once from the rows, each with its share of the loss; return mean loss and accuracy."""
     total = np.zeros(2)
-    for start in range(0, len(indices), recipe.batch_size):
+    order = np.arange(len(rows))
+    for some in _batches(order, batch_size):
         # Sorted within the batch: the features are read from disk front to back.
-        chosen = np.sort(indices[start : start + recipe.batch_size])
-        batch = features[chosen].astype(np.float32)
-        total += len(chosen) * np.array(step(batch, targets[chosen]), dtype=np.float64)
-    loss, accuracy = total / len(indices)
+        some = some[np.argsort(rows[some], kind="stable")]
+        batch, wanted = features[rows[some]], targets[rows[some]]
+        with deferred():
+            result = model.train_on_batch(_as_input(batch), wanted, sample_weight=shares[some])
+        total += len(some) * np.array(result, dtype=np.float64)
+        shown.update(1)
+    loss, accuracy = total / len(rows)
     return float(loss), float(accuracy)
 
 
-def _tail(shape: tuple[int, ...], classes: int, weights: Weights, recipe: Recipe) -> "keras.Model":
-    import keras
+def _judged(
+    model: "keras.Model",
+    features: Rows,
+    targets: npt.NDArray[np.int64],
+    rows: npt.NDArray[np.int64],
+) -> tuple[float, float]:
+    """Return mean loss and accuracy on the rows, without learning from them."""
+    total = np.zeros(2)
+    for some in _batches(rows):
+        with deferred():
+            result = model.test_on_batch(_as_input(features[some]), targets[some])
+        total += len(some) * np.array(result, dtype=np.float64)
+    loss, accuracy = total / len(rows)
+    return float(loss), float(accuracy)
 
-    inputs = keras.Input(shape, name="features")
-    x = inputs
-    if recipe.fine_tune == "block5":
-        policy = keras_policy(recipe.precision)
-        names = [name for name in layer_names() if name.startswith("block5")]
-        for name in names:
-            x = keras.layers.Conv2D(
-                512, 3, padding="same", activation="relu", dtype=policy, name=name
-            )(x)
-        x = keras.layers.GlobalAveragePooling2D(dtype="float32")(x)
-    logits = keras.layers.Dense(classes, dtype="float32", name="head")(x)
-    model = keras.Model(inputs, logits)
+
+def _tail(features: Rows, classes: int, weights: Weights, recipe: Recipe) -> "keras.Model":
+    """Return the tail from the features on, with the weights that are there for its layers."""
+    with quiet_stderr():
+        model = build_tail(recipe.size, recipe.architecture, recipe.cut, classes, recipe.precision)
     for layer in model.layers:
         if f"{layer.name}/kernel" in weights:
             layer.set_weights([weights[f"{layer.name}/kernel"], weights[f"{layer.name}/bias"]])
     return model
 
 
-def _named_weights(model: "keras.Model") -> dict[str, npt.NDArray[np.float32]]:
-    named: dict[str, npt.NDArray[np.float32]] = {}
+def _named_weights(model: "keras.Model") -> Tail:
+    named: Tail = {}
     for layer in model.layers:
         if layer.get_weights():
             kernel, bias = layer.get_weights()

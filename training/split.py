@@ -1,77 +1,181 @@
 """Train, validation and test parts that share neither a patient nor a near-duplicate image."""
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-PARTS = ("train", "validation", "test")
-_SHARES = (0.8, 0.1, 0.1)
-_HASH_SIDE = 16
-# Of 256 bits. Copies of one radiograph resized and recompressed by different data sets differ by
-# fewer; pairs of different patients' radiographs by more (see benchmarks/near_duplicates.py).
-NEAR_DUPLICATE_BITS = 16
+from scanner.errors import SetupError
+from training.data.dataset import Dataset
+from training.near_duplicates import difference_hashes, groups
+
+TRAIN, VALIDATION, TEST = PARTS = ("train", "validation", "test")
+# An image that is in no part: its group reaches into a hospital that is held out.
+LEFT_OUT = "left out"
+_SHARES = {TRAIN: 0.8, VALIDATION: 0.1, TEST: 0.1}
+# Where the test images are given already, of the rest.
+_SHARES_OF_REST = {TRAIN: 0.9, VALIDATION: 0.1}
 
 
-def difference_hashes(inputs: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Return a 256-bit perceptual hash (N, 32) uint8 of each image: does grey rise to the right?"""
-    hashes = np.empty((len(inputs), _HASH_SIDE * _HASH_SIDE // 8), np.uint8)
-    for index, image in enumerate(inputs):
-        small = cv2.resize(image, (_HASH_SIDE + 1, _HASH_SIDE), interpolation=cv2.INTER_AREA)
-        rises = small[:, 1:] > small[:, :-1]
-        hashes[index] = np.packbits(rises)
-    return hashes
+@dataclass(frozen=True)
+class Plan:
+    """Which images teach, choose and test, in one round or in one for each fold.
+
+    `rounds` holds, for each, the part (N,) of every image; `groups` (N,) are the patients and
+    near-duplicates that were kept together; `joined` images share a group with another, `crossing`
+    of them would have leaked into another part, had the split been by image. `text` says how it
+    was split, `held_out` names the source that is the test set, if one is.
+    """
+
+    rounds: list[npt.NDArray[np.str_]]
+    groups: npt.NDArray[np.int64]
+    joined: int
+    crossing: int
+    text: str
+    held_out: str = ""
 
 
-def groups(patients: list[str], hashes: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
-    """Return a group number (N,) for each image: same patient or near-duplicate, same group."""
-    parent = np.arange(len(patients))
+def plan(data: Dataset, folds: int, hold_out: str, seed: int) -> Plan:
+    """Split labelled data by patient and near-duplicate, stratified by source and class.
 
-    def find(index: int) -> int:
-        while parent[index] != index:
-            parent[index] = parent[parent[index]]
-            index = parent[index]
-        return index
+    `folds` rounds, in each of which another part is the test set; with 0 one round of 80, 10 and
+    10 %. The images of source `hold_out` are the test set if it is given, and groups that reach
+    into it are left out of training. Parts that the data names itself are kept.
 
-    def join(first: int, second: int) -> None:
-        parent[find(first)] = find(second)
+    Raises `SetupError` if a part would be empty or a class missing in training.
+    """
+    group = groups(data.patients, difference_hashes(data.inputs))
+    given = np.array(data.parts)
+    strata = list(zip(data.sources, data.labels, strict=True))
+    how = "by patient where the data names one, else by near-duplicate, stratified by source, class"
+    if hold_out:
+        rounds = [_without(data, hold_out, group, strata, seed)]
+        how += f"; source {hold_out} held out for testing"
+    elif given.astype(bool).any():
+        rounds = [_as_given(given, folds, group, strata, seed)]
+        how = "as the data's own column or folders say" + (
+            "" if VALIDATION in given else "; validation taken from the training part by group"
+        )
+    elif folds:
+        rounds = _folds(group, strata, folds, seed)
+        how += f"; {folds} folds"
+    else:
+        rounds = [split(strata, group, _SHARES, seed)]
+    for parts in rounds:
+        _check(data, parts)
+    compared = (
+        given if given.astype(bool).all() else split(strata, np.arange(len(data)), _SHARES, seed)
+    )
+    sizes = np.bincount(group)
+    return Plan(rounds, group, int(sizes[sizes > 1].sum()), leaking(group, compared), how, hold_out)
 
-    first_of: dict[str, int] = {}
-    for index, patient in enumerate(patients):
-        if patient:
-            join(index, first_of.setdefault(patient, index))
-    words = hashes.view(np.uint64)
-    for index in range(len(words)):
-        distance = np.bitwise_count(words[index + 1 :] ^ words[index]).sum(axis=1)
-        for other in np.flatnonzero(distance <= NEAR_DUPLICATE_BITS):
-            join(index, index + 1 + int(other))
-    return np.array([find(index) for index in range(len(patients))])
+
+def leaking(group: npt.NDArray[np.int64], parts: npt.NDArray[np.str_]) -> int:
+    """Return how many images (N,) have one of their group in another part."""
+    parts_of: dict[int, set[str]] = defaultdict(set)
+    for number, part in zip(group, parts, strict=True):
+        parts_of[int(number)].add(str(part))
+    return sum(len(parts_of[int(number)]) > 1 for number in group)
 
 
 def split(
-    labels: list[str], sources: list[str], group: npt.NDArray[np.int64], seed: int
+    strata: list[tuple[str, str]],
+    group: npt.NDArray[np.int64],
+    shares: Mapping[str, float],
+    seed: int,
 ) -> npt.NDArray[np.str_]:
-    """Return the part (N,) of each image; whole groups, stratified by source and label.
+    """Return the part (N,) of each image; whole groups, stratified (by source and class).
 
-    Groups go, in a seeded random order, to the part that lacks most of what its share asks for.
+    Groups go, in a seeded random order, the large ones first, to the part that lacks most of what
+    its share asks for.
     """
     members: dict[int, list[int]] = defaultdict(list)
     for index, number in enumerate(group):
         members[int(number)].append(index)
-    strata = list(zip(sources, labels, strict=True))
     totals = Counter(strata)
-    filled: dict[str, Counter[tuple[str, str]]] = {part: Counter() for part in PARTS}
-    parts = np.empty(len(labels), dtype="<U10")
+    filled: dict[str, Counter[tuple[str, str]]] = {part: Counter() for part in shares}
+    parts = np.empty(len(strata), dtype="<U10")
     order = np.random.default_rng(seed).permutation(sorted(members))
     for number in sorted(order, key=lambda number: -len(members[int(number)])):
         indices = members[int(number)]
         stratum = Counter(strata[index] for index in indices).most_common(1)[0][0]
         # The first images must not all go to the largest part: compare fill by share.
         part = min(
-            zip(PARTS, _SHARES, strict=True),
-            key=lambda part: filled[part[0]][stratum] / (part[1] * totals[stratum]),
+            shares.items(), key=lambda item: filled[item[0]][stratum] / (item[1] * totals[stratum])
         )[0]
         parts[indices] = part
         filled[part].update(strata[index] for index in indices)
     return parts
+
+
+def _rest(
+    chosen: npt.NDArray[np.bool_],
+    group: npt.NDArray[np.int64],
+    strata: list[tuple[str, str]],
+    seed: int,
+) -> npt.NDArray[np.str_]:
+    """Return parts (N,) with the chosen images divided into training and validation."""
+    indices = np.flatnonzero(chosen)
+    parts = np.full(len(strata), LEFT_OUT, dtype="<U10")
+    parts[indices] = split([strata[i] for i in indices], group[indices], _SHARES_OF_REST, seed)
+    return parts
+
+
+def _folds(
+    group: npt.NDArray[np.int64], strata: list[tuple[str, str]], folds: int, seed: int
+) -> list[npt.NDArray[np.str_]]:
+    number = split(strata, group, {str(fold): 1 / folds for fold in range(folds)}, seed)
+    rounds = []
+    for fold in range(folds):
+        test = number == str(fold)
+        parts = _rest(~test, group, strata, seed)
+        parts[test] = TEST
+        rounds.append(parts)
+    return rounds
+
+
+def _without(
+    data: Dataset,
+    hold_out: str,
+    group: npt.NDArray[np.int64],
+    strata: list[tuple[str, str]],
+    seed: int,
+) -> npt.NDArray[np.str_]:
+    test = np.array(data.sources) == hold_out
+    if not test.any():
+        known = ", ".join(sorted(set(data.sources) - {""})) or "no source at all"
+        raise SetupError(f"No image is of source {hold_out!r}; the data names {known}.")
+    apart = ~np.isin(group, group[test])
+    parts = _rest(apart, group, strata, seed)
+    parts[test] = TEST
+    return parts
+
+
+def _as_given(
+    given: npt.NDArray[np.str_],
+    folds: int,
+    group: npt.NDArray[np.int64],
+    strata: list[tuple[str, str]],
+    seed: int,
+) -> npt.NDArray[np.str_]:
+    if folds:
+        raise SetupError(
+            "The data says itself what is for testing: leave --folds out, or the split."
+        )
+    if VALIDATION in given:
+        return given
+    parts = _rest(given == TRAIN, group, strata, seed)
+    return np.where(given == TRAIN, parts, given)
+
+
+def _check(data: Dataset, parts: npt.NDArray[np.str_]) -> None:
+    """Refuse data so small that a part would be empty, or a class be missing in training."""
+    for part in PARTS:
+        if not (parts == part).any():
+            raise SetupError(f"{len(data)} images are too few: none is left for the {part} part.")
+    taught = {label for label, part in zip(data.labels, parts, strict=True) if part == TRAIN}
+    missing = sorted(set(data.labels) - taught)
+    if missing:
+        raise SetupError(f"Too few images of {', '.join(missing)}: none is left to train on.")

@@ -1,285 +1,290 @@
 """`cxr-scan train` from data to bundle: load, split, features, fit, measure, save."""
 
+import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from scanner import bundle as bundles
 from scanner.errors import SetupError
-from scanner.manifest import versions
-from scanner.network import quiet_stderr, visible_gpus
-from scanner.predictor import Predictor, cpu_computes_in_bfloat16
-from scanner.preprocess import PreprocessSpec
+from scanner.network import Weights, quiet_stderr, visible_gpus
 from scanner.records import write_atomically
-from training import dataset, features, metrics, split
-from training.card import as_markdown
-from training.fit import Fitted, Recipe, fit
-from training.labels import CLASSES, NEGATIVE
-from training.weights import imagenet
+from training import augment, checkpoint, features, finish, lesson, near_duplicates, split
+from training.data import dataset
+from training.data.rows import Rows
+from training.fit import Fitted, Recipe, fit, probabilities
+from training.lesson import Lesson
+from training.results import metrics
+from training.start import Start, begin, joined, with_classes
 
 Say = Callable[[str], None]
-# Enough to see one label in a thousand change, without an hour in float32 on two cores.
-_PRECISION_IMAGES = 1000
+# Where an unfinished training keeps its state, below the output folder.
+WORK = "unfinished"
+_OPTIONS = "options.json"
+# Options that may differ when a training is continued: they change how long it goes on.
+_MAY_CHANGE = ("epochs", "early_stopping")
 
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """The options of one training, read once in cli.py."""
+    """The options of one training, read once in cli.py; sizes are bytes."""
 
-    data: Path
+    data: dataset.DataSettings
     output: Path
     weights: Path | None
-    fine_tune: str
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    seed: int
+    retrained: Path | None
+    recipe: Recipe
+    folds: int
+    hold_out: str
     name: str
     cache: Path | None
+    cache_limit: int
+    resume: bool
+    dry_run: bool
 
 
-def train(settings: TrainSettings, say: Say) -> str:
-    """Build a bundle from labelled data and return its id; every step is said.
+@dataclass
+class Clock:
+    """The seconds that each stage of a training took, in order."""
 
-    Raises `SetupError` over data, weights or folders that will not do, before any long work.
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        started = time.monotonic()
+        yield
+        self.seconds[name] = time.monotonic() - started
+
+
+def train(settings: TrainSettings, say: Say) -> str | None:
+    """Build a bundle from labelled data and return its id; None after a dry run.
+
+    Every step is said. Interrupted, it leaves its state below the output folder, from which it goes
+    on with `resume`. Raises `SetupError` over data, weights, options or folders that will not do,
+    before any long work.
     """
-    if (settings.output / bundles.CARD).exists():
-        raise SetupError(f"{settings.output} holds a model already: choose another --output.")
-    try:
-        settings.output.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=settings.output):
-            pass  # hours of work must not end at a folder that cannot be written
-    except OSError as error:
-        raise SetupError(f"{settings.output} cannot be written: {error.strerror}.") from error
+    _check_output(settings)
     with quiet_stderr():
         visible_gpus()
-    backbone = imagenet(settings.weights)
-    # The shipped weights are int8: train on features of exactly those, not of finer ones.
-    stored = bundles.quantise(backbone)
-    backbone = bundles.dequantise(stored)
-    cache = settings.cache or Path(tempfile.mkdtemp(prefix="cxr-scan-train-"))
-    cache.mkdir(parents=True, exist_ok=True)
+    start = begin(settings.recipe.architecture, settings.weights, settings.retrained)
+    say(f"starting from {start.text}")
     try:
-        return _train(settings, backbone, cache, say)
-    finally:
-        if settings.cache is None:
-            shutil.rmtree(cache, ignore_errors=True)
+        with _work_folder(settings) as work:
+            return _train(settings, start, work, say)
+    except OSError as error:
+        raise SetupError(
+            f"The training cannot write {error.filename or settings.output} ({error.strerror}): "
+            "make room or give write permission, then continue with --resume."
+        ) from error
 
 
-def _train(
-    settings: TrainSettings,
-    backbone: dict[str, npt.NDArray[np.float32]],
-    cache: Path,
-    say: Say,
-) -> str:
-    spec = PreprocessSpec()
-    data = dataset.load(settings.data, spec, cache)
-    classes = [name for name in CLASSES if name in data.labels]
-    targets = np.array([classes.index(label) for label in data.labels])
-    parts, crossing = _split(data, settings.seed)
-    _say_data(data, parts, crossing, say)
-    _check_parts(data, parts)
+def _check_output(settings: TrainSettings) -> None:
+    output, begun = settings.output, (settings.output / WORK).is_dir()
+    if (output / bundles.CARD).exists():
+        raise SetupError(f"{output} holds a model already: choose another --output.")
+    if begun and not settings.resume and not settings.dry_run:
+        raise SetupError(
+            f"{output} holds an unfinished training: continue it with --resume, or delete "
+            f"{output / WORK} to start over."
+        )
+    if settings.resume and not begun:
+        raise SetupError(f"{output} holds no unfinished training: leave out --resume to begin one.")
 
-    precision = "bfloat16" if cpu_computes_in_bfloat16() else "float32"
-    cached = features.compute(data, backbone, features.CUTS[settings.fine_tune], precision, cache)
-    recipe = Recipe(
-        settings.fine_tune,
-        settings.epochs,
-        settings.batch_size,
-        settings.learning_rate,
-        settings.seed,
-        precision,
-    )
-    indices = {part: np.flatnonzero(parts == part) for part in split.PARTS}
-    what = "the head" if recipe.fine_tune == "none" else f"{recipe.fine_tune} and the head"
-    say(f"training {what} for {recipe.epochs} epochs in {precision}")
-    fitted = fit(
-        cached,
-        targets,
-        indices["train"],
-        indices["validation"],
-        backbone,
-        recipe,
-        lambda epoch, row: say(
-            f"epoch {epoch}: loss {row['loss']:.4f}, accuracy {row['accuracy']:.4f}; "
-            f"validation {row['validation_loss']:.4f}, {row['validation_accuracy']:.4f}"
-        ),
-    )
-    stored = bundles.quantise({**backbone, **fitted.weights})
-    say("measuring the bundle as it is shipped (int8 weights) on validation and test images")
-    measured = _measure(stored, spec, classes, data, targets, indices)
-    card = {
-        "name": settings.name,
-        "classes": classes,
-        "negative_class": NEGATIVE if NEGATIVE in classes else "",
-        "preprocess": spec.as_json(),
-        **measured,
-        **_texts(data, parts, measured),
-        "recipe": {**asdict(recipe), "text": _recipe_text(recipe, fitted)},
-        "history": [{k: round(v, 4) for k, v in row.items()} for row in fitted.history],
-        "data": {
-            "fingerprint": data.fingerprint,
-            "images": {part: int((parts == part).sum()) for part in split.PARTS},
-            "counts": {f"{s}/{label}": n for (s, label), n in sorted(data.counts().items())},
-            "left_out": dict(data.left_out),
-            "crossing": crossing,
-        },
-        "versions": versions(),
-        "trained_at": datetime.now(UTC).date().isoformat(),
-    }
-    model_id = bundles.save(settings.output, card, stored)
-    text = as_markdown({"id": model_id, **card})
-    write_atomically(settings.output / "README.md", text)
-    say(str(card["headline"]))
+
+@contextmanager
+def _work_folder(settings: TrainSettings) -> Iterator[Path]:
+    """Yield the folder for what an unfinished training needs; it goes when the model is there.
+
+    It lies in the output folder: /tmp is memory on many machines, and a cache may be large.
+    """
+    if settings.dry_run:
+        with tempfile.TemporaryDirectory(prefix="cxr-scan-train-") as folder:
+            yield Path(folder)
+        return
+    work = settings.output / WORK
+    work.mkdir(parents=True, exist_ok=True)
+    try:
+        yield work
+    except BaseException:
+        if not (work / _OPTIONS).exists():
+            shutil.rmtree(work)  # nothing was begun that could be continued
+        raise
+    shutil.rmtree(work)
+
+
+def _train(settings: TrainSettings, start: Start, work: Path, say: Say) -> str | None:
+    clock, recipe = Clock(), settings.recipe
+    with clock.stage("reading"):
+        data = dataset.load(replace(settings.data, known=start.classes), start.spec, work)
+    for line in dataset.describe(data):
+        say(line)
+    plan = split.plan(data, settings.folds, settings.hold_out, recipe.seed)
+    _say_plan(plan, say)
+    taught = lesson.prepare(data, joined(start, data.classes), plan, recipe)
+    place = _place_of_features(settings, taught, start, work, say)
+    if settings.dry_run:
+        say("dry run: nothing was trained")
+        return None
+    _note_options(work, settings, data.fingerprint, start)
+    with clock.stage("augmenting"):
+        lesson.add_copies(taught, recipe)
+    weights = with_classes(start, taught.classes)
+    with clock.stage("features"):
+        cached = features.compute(taught.images, weights, recipe.cut, recipe.precision, place)
+    with clock.stage("epochs"):
+        fitted = [
+            _fit_round(number, taught, cached, weights, recipe, work, say)
+            for number in range(len(plan.rounds))
+        ]
+    folds = None
+    if settings.folds:
+        with clock.stage("judging folds"):
+            folds = _judge_folds(taught, cached, weights, fitted, recipe)
+    outcome = finish.Outcome(taught, start, recipe, fitted[0], folds, settings.name)
+    with clock.stage("measuring"):
+        stored = bundles.quantise({**weights, **fitted[0].weights})
+        measured = finish.measure(outcome, stored, say)
+    model_id = finish.save(outcome, stored, measured, settings.output, clock.seconds, say)
+    if settings.cache is None:
+        place.unlink(missing_ok=True)
     return model_id
 
 
-def _split(data: dataset.Dataset, seed: int) -> tuple[npt.NDArray[np.str_], int]:
-    """Return each image's part, and how many an image-level split would have leaked."""
-    group = split.groups(data.patients, split.difference_hashes(data.inputs))
-    parts = split.split(data.labels, data.sources, group, seed)
-    alone = split.split(data.labels, data.sources, np.arange(len(data)), seed)
-    crossing = sum(
-        int(len({alone[i] for i in members}) > 1) * len(members) for members in _members(group)
+def _say_plan(plan: split.Plan, say: Say) -> None:
+    for number, parts in enumerate(plan.rounds, start=1):
+        which = f"fold {number}: " if len(plan.rounds) > 1 else ""
+        names = [*split.PARTS, *([split.LEFT_OUT] if (parts == split.LEFT_OUT).any() else [])]
+        say(which + ", ".join(f"{name} {int((parts == name).sum())}" for name in names))
+    say(f"split {plan.text}")
+    say(
+        f"{plan.joined} images are of one patient with another, or near-duplicates (at most "
+        f"{near_duplicates.NEAR_DUPLICATE_BITS} of 256 bits of their hashes differ); "
+        f"{plan.crossing} would have leaked into another part in a split by image"
     )
-    return parts, crossing
 
 
-def _members(group: npt.NDArray[np.int64]) -> Iterable[npt.NDArray[np.int64]]:
-    order = np.argsort(group, kind="stable")
-    boundaries = np.flatnonzero(np.diff(group[order])) + 1
-    return np.split(order, boundaries)
+def _place_of_features(
+    settings: TrainSettings, taught: Lesson, start: Start, work: Path, say: Say
+) -> Path:
+    """Return the file for the features; say what the cache takes, and make room for it."""
+    recipe = settings.recipe
+    cache = settings.cache or work
+    key = features.key(taught.data.fingerprint, start.weights, taught.copies, _making(recipe))
+    place = features.place_of(cache, key)
+    rows = len(taught.row_targets)
+    needed = features.predicted_bytes(recipe.cut, rows, recipe.size)
+    what = f"cache: {features.gigabytes(needed)} for {len(taught.data)} images"
+    if taught.copies.any():
+        what += f" and {int(taught.copies.sum())} augmented copies"
+    if place.exists():
+        say(what + ", features are there already")
+        return place
+    say(f"{what}, at most {features.gigabytes(settings.cache_limit)} (--cache-limit)")
+    cache.mkdir(parents=True, exist_ok=True)
+    features.make_room(cache, needed, settings.cache_limit)
+    return place
 
 
-def _check_parts(data: dataset.Dataset, parts: npt.NDArray[np.str_]) -> None:
-    """Refuse data so small that a part would be empty, or a class be missing in training."""
-    for part in split.PARTS:
-        if not (parts == part).any():
-            raise SetupError(f"{len(data)} images are too few: none is left for the {part} part.")
-    taught = {label for label, part in zip(data.labels, parts, strict=True) if part == "train"}
-    missing = set(data.labels) - taught
-    if missing:
-        raise SetupError(
-            f"Too few images of {', '.join(sorted(missing))}: none is left to train on."
-        )
+def _making(recipe: Recipe) -> str:
+    """Return what beside images and weights makes features what they are."""
+    words = [recipe.architecture, recipe.cut, recipe.precision]
+    if recipe.copies:
+        words += [f"augmentation {augment.VERSION}", str(recipe.flip), str(recipe.seed)]
+    return " ".join(words)
 
 
-def _say_data(data: dataset.Dataset, parts: npt.NDArray[np.str_], crossing: int, say: Say) -> None:
-    for (source, label), count in sorted(data.counts().items()):
-        say(f"{source or 'unnamed source'}: {count} {label}")
-    for reason, count in data.left_out.items():
-        say(f"left out: {count} ({reason})")
-    say(", ".join(f"{part} {int((parts == part).sum())}" for part in split.PARTS))
-    say(f"{crossing} images would have leaked into another part in a split by image")
-
-
-def _measure(
-    stored: dict[str, npt.NDArray[Any]],
-    spec: PreprocessSpec,
-    classes: list[str],
-    data: dataset.Dataset,
-    targets: npt.NDArray[np.int64],
-    indices: dict[str, npt.NDArray[np.int64]],
-) -> dict[str, Any]:
-    """Run the finished network as a scan would; temperature from validation, figures from test."""
-    raw = bundles.Bundle("", tuple(classes), spec, 1.0, bundles.dequantise(stored), {})
-    full = Predictor(raw, precision="float32")
-
-    def probabilities(predictor: Predictor, chosen: npt.NDArray[np.int64]) -> metrics.FloatArray:
-        return predictor.predict([data.inputs[i] for i in chosen]).probabilities
-
-    validation, test = indices["validation"], indices["test"]
-    on_validation, on_test = probabilities(full, validation), probabilities(full, test)
-    temperature = metrics.fit_temperature(targets[validation], on_validation)
-    calibrated = metrics.with_temperature(on_test, temperature)
-    sources = np.array(data.sources)[test]
-    by_source = {
-        str(source): metrics.figures(
-            targets[test][sources == source], calibrated[sources == source], classes
-        )
-        for source in np.unique(sources)
-        if source
+def _note_options(work: Path, settings: TrainSettings, fingerprint: str, start: Start) -> None:
+    """Write down what is begun; raises `SetupError` if something else was begun here."""
+    now: dict[str, Any] = {
+        **{k: v for k, v in asdict(settings.recipe).items() if k not in _MAY_CHANGE},
+        "folds": settings.folds,
+        "hold_out_source": settings.hold_out,
+        "data": fingerprint,
+        "start": start.text,
+        "classes": list(settings.data.classes),
     }
-    # The images are in the order of their folders: the first would all be of one class.
-    few = np.random.default_rng(0).permutation(len(validation))[:_PRECISION_IMAGES]
-    exact = metrics.with_temperature(on_validation[few], temperature)
-    coarse = metrics.with_temperature(
-        probabilities(Predictor(raw, precision="bfloat16"), validation[few]), temperature
-    )
-    return {
-        "temperature": round(temperature, 4),
-        "metrics": {
-            "test": {"all": metrics.figures(targets[test], calibrated, classes), **by_source},
-            "calibration_error": {
-                "before": metrics.calibration_error(targets[test], on_test),
-                "after": metrics.calibration_error(targets[test], calibrated),
-            },
-        },
-        "precisions": {
-            "bfloat16": {
-                "images": len(few),
-                "label_agreement": float((exact.argmax(1) == coarse.argmax(1)).mean()),
-                "largest_change": round(float(np.abs(exact - coarse).max()), 4),
-            }
-        },
-    }
+    place = work / _OPTIONS
+    if place.exists():
+        before = json.loads(place.read_text(encoding="utf-8"))
+        changed = sorted(name for name in now if before.get(name) != now[name])
+        if changed:
+            shown = ", ".join(f"{n} was {before.get(n)}, is {now[n]}" for n in changed)
+            raise SetupError(f"--resume needs the data and options of before: {shown}.")
+    write_atomically(place, json.dumps(now, indent=2) + "\n")
 
 
-def _texts(
-    data: dataset.Dataset, parts: npt.NDArray[np.str_], measured: dict[str, Any]
-) -> dict[str, str]:
-    """Return what the card says in sentences, every number from the data."""
-    sources = sorted(set(data.sources) - {""})
-    counts = ", ".join(
-        f"{sum(label == name for label in data.labels)} {name}" for name in sorted(set(data.labels))
-    )
-    by_source = dict(measured["metrics"]["test"])
-    figures = by_source.pop("all")
-    low, high = figures["accuracy_95"]
-    return {
-        "intended_use": "Research on chest radiographs. Not a medical device, not for diagnosis.",
-        "known_limits": _limits(by_source),
-        "trained_on": (
-            f"{int((parts == 'train').sum())} of {len(data)} radiographs ({counts})"
-            + (f" from {', '.join(sources)}" if sources else "")
+def _fit_round(
+    number: int,
+    taught: Lesson,
+    cached: Rows,
+    weights: Weights,
+    recipe: Recipe,
+    work: Path,
+    say: Say,
+) -> Fitted:
+    which = f"fold {number + 1}, " if len(taught.plan.rounds) > 1 else ""
+    shown = taught.draw(number, recipe)
+    say(f"{which}training {finish.TRAINED[recipe.fine_tune]}, {shown.size} images an epoch")
+    return fit(
+        cached,
+        taught.row_targets,
+        shown,
+        taught.part(number, split.VALIDATION),
+        weights,
+        recipe,
+        work / f"round-{number + 1}.safetensors",
+        lambda epoch, row: say(
+            f"{which}epoch {epoch}: loss {row['loss']:.4f}, accuracy {row['accuracy']:.4f}; "
+            f"validation {row['validation_loss']:.4f}, {row['validation_accuracy']:.4f}"
         ),
-        "headline": (
-            f"accuracy {figures['accuracy']:.3f} ({low:.3f} to {high:.3f}), macro F1 "
-            f"{figures['macro_f1']:.3f} on {figures['images']} held-out images of those data sets"
-        ),
-    }
-
-
-def _limits(by_source: dict[str, Any]) -> str:
-    text = (
-        "Judged on images of the same data sets as it was trained on. In data like these class, "
-        "age and hospital are mixed up, so expect far lower accuracy on radiographs from "
-        "elsewhere, and look at the heat maps: evidence outside the lungs is a shortcut."
     )
-    if by_source:
-        worst = min(by_source, key=lambda source: float(by_source[source]["accuracy"]))
-        text += (
-            f" The source it does worst on, {worst}, already shows it: accuracy "
-            f"{by_source[worst]['accuracy']:.3f}."
+
+
+def _judge_folds(
+    taught: Lesson, cached: Rows, weights: Weights, fitted: list[Fitted], recipe: Recipe
+) -> metrics.Figures:
+    """Return the figures of each fold's test images, judged by the network that never saw them.
+
+    With the weights as they are shipped (int8), on the cached features, at the temperature of the
+    fold's validation images.
+    """
+    each, targets, answers = [], [], []
+    for number, one in enumerate(fitted):
+        shipped = {**weights, **bundles.dequantise(bundles.quantise(one.weights))}
+        validation, test = (taught.part(number, p) for p in (split.VALIDATION, split.TEST))
+        count = len(taught.classes)
+        temperature = metrics.fit_temperature(
+            taught.targets[validation],
+            probabilities(cached, validation, shipped, count, recipe),
         )
-    return text
+        judged = metrics.with_temperature(
+            probabilities(cached, test, shipped, count, recipe), temperature
+        )
+        each.append(metrics.figures(taught.targets[test], judged, taught.classes))
+        targets.append(taught.targets[test])
+        answers.append(judged)
+    pooled = metrics.figures(np.concatenate(targets), np.concatenate(answers), taught.classes)
+    return metrics.fold_summary(each, pooled)
 
 
-def _recipe_text(recipe: Recipe, fitted: Fitted) -> str:
-    trained = {"none": "frozen; the head was trained", "block5": "frozen up to block4; block5 and "}
-    what = trained[recipe.fine_tune] + (
-        "the head were trained" if recipe.fine_tune != "none" else ""
-    )
+def state_in_words(output: Path) -> str:
+    """Return what an interrupted training left behind, and how to go on."""
+    again = "the same command with --resume continues"
+    kept = sorted((output / WORK).glob("round-*.safetensors"))
+    if not (output / WORK / _OPTIONS).exists():
+        return "Interrupted before anything was kept: run the same command again."
+    if not kept:
+        return f"Interrupted. What was computed is in {output / WORK}; {again}."
+    epochs, best, accuracy = checkpoint.summary(kept[-1])
     return (
-        f"ImageNet VGG19 (int8 per channel), {what} for {recipe.epochs} epochs with Adam "
-        f"({recipe.learning_rate:g} falling as a cosine, batches of {recipe.batch_size}, seed "
-        f"{recipe.seed}) on categorical cross-entropy; the epoch of the best validation accuracy "
-        f"({fitted.best_epoch}) was kept."
+        f"Interrupted after epoch {epochs}. The best weights so far (epoch {best}, validation "
+        f"accuracy {accuracy:.4f}) are kept in {output / WORK}; {again}, with --epochs {epochs} it "
+        "makes the model of what is there."
     )

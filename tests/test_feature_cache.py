@@ -1,0 +1,121 @@
+"""Features are computed once, continued after an interruption, bounded and cleaned."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_models import random_weights
+
+from scanner.errors import SetupError
+from training import features
+from training.data.rows import Rows
+
+_SIZE = 64
+
+
+@pytest.fixture(scope="module")
+def weights() -> dict[str, np.ndarray]:
+    return random_weights("vgg19")
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Rows:
+    place = tmp_path / "inputs.uint8"
+    noise = np.random.default_rng(0).integers(0, 256, (40, _SIZE, _SIZE), dtype=np.uint8)
+    place.write_bytes(noise.tobytes())
+    return Rows(place, np.uint8, (_SIZE, _SIZE), 40)
+
+
+def _compute(images: Rows, weights: dict[str, np.ndarray], place: Path) -> np.ndarray:
+    return features.compute(images, weights, "block4_pool", "float32", place)[:]
+
+
+def test_an_interrupted_cache_is_continued_to_the_same_features(
+    images: Rows, weights: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    place = tmp_path / "a.features"
+    whole = _compute(images, weights, place)
+    assert whole.shape == (40, _SIZE // 16, _SIZE // 16, 512)
+    # Cut in the middle of the second batch, and its beginning marked, to see that it is kept.
+    half = bytearray(place.read_bytes()[: 20 * whole[0].nbytes + 7])
+    half[: whole[0].nbytes] = bytes(whole[0].nbytes)
+    (tmp_path / "b.part").write_bytes(half)
+    continued = _compute(images, weights, tmp_path / "b.features")
+    assert (continued[0] == 0).all()
+    assert (continued[1:] == whole[1:]).all()
+    assert not (tmp_path / "b.part").exists()
+
+
+def test_finished_features_are_used_again(
+    images: Rows, weights: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    place = tmp_path / "a.features"
+    marked = np.full((40, _SIZE // 16, _SIZE // 16, 512), 7, np.float16)
+    place.write_bytes(marked.tobytes())
+    assert (_compute(images, weights, place) == 7).all()
+
+
+def test_the_name_depends_on_data_weights_copies_and_making(
+    weights: dict[str, np.ndarray],
+) -> None:
+    copies = np.array([1, 2])
+    names = {
+        features.key("data", weights, copies, "block4_pool"),
+        features.key("other", weights, copies, "block4_pool"),
+        features.key("data", weights, np.array([2, 1]), "block4_pool"),
+        features.key("data", weights, copies, "embedding"),
+        features.key("data", {**weights, "block1_conv1/bias": np.ones(64, np.float32)}, copies, ""),
+    }
+    assert len(names) == 5
+    assert features.key("data", weights, copies, "block4_pool") in names
+
+
+def test_the_predicted_size_is_the_size(
+    images: Rows, weights: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    place = tmp_path / "a.features"
+    _compute(images, weights, place)
+    written = place.stat().st_size + images.path.stat().st_size
+    assert features.predicted_bytes("block4_pool", 40, _SIZE) == written
+
+
+def test_a_cache_over_its_limit_is_refused_with_what_would_help(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match=r"would need 3.00 GB, more than --cache-limit 2.00 GB"):
+        features.make_room(tmp_path, 3_000_000_000, 2_000_000_000)
+
+
+def test_a_disk_too_small_is_refused_before_any_work(tmp_path: Path) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    with pytest.raises(SetupError, match=r"has .* GB free, the cache needs"):
+        features.make_room(tmp_path, free, 2 * free)
+
+
+def test_the_oldest_features_go_when_the_limit_asks_for_it(tmp_path: Path) -> None:
+    for age, name in ((300, "old"), (200, "middle"), (100, "new")):
+        place = tmp_path / f"{name}.features"
+        place.write_bytes(bytes(1000))
+        os.utime(place, (1e9 - age, 1e9 - age))
+    (tmp_path / "notes.txt").write_bytes(bytes(5000))
+    features.make_room(tmp_path, 1500, 3000)
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == ["new.features", "notes.txt"]
+
+
+def test_rows_that_were_read_do_not_stay_resident(tmp_path: Path) -> None:
+    place = tmp_path / "rows"
+    np.zeros((300, 1_000_000), np.uint8).tofile(place)
+    rows = Rows(place, np.uint8, (1_000_000,), 300)
+    before = _mapped()
+    for start in range(0, 300, 10):
+        rows[start : start + 10]
+    assert _mapped() - before < 100_000_000
+
+
+def _mapped() -> int:
+    """Resident bytes of this process that belong to mapped files."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("RssFile:"):
+            return int(line.split()[1]) * 1024
+    pytest.skip("/proc does not say what is resident: not Linux")

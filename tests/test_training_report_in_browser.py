@@ -1,0 +1,136 @@
+"""The training report in Chromium, opened from a file: it loads, fits a phone, and is legible."""
+
+import importlib.util
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from training_report_samples import full_report
+
+from training.results.report import render
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+_CHROMIUM = shutil.which("chromium")
+_ARTEFACTS = Path(__file__).parents[1] / "artefacts"
+_LONG = ("Lung opacity without consolidation", "No finding", "Bacterial_or_viral_pneumonia_of_any")
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(_CHROMIUM is None, reason="chromium is not on PATH: apt-get install it"),
+    pytest.mark.skipif(
+        importlib.util.find_spec("playwright") is None, reason="pip install playwright"
+    ),
+]
+
+# Brings every lazy picture into view once.
+_SCROLL = """async () => {
+    for (const image of document.images) {
+        image.scrollIntoView();
+        await new Promise(requestAnimationFrame);
+    }
+    scrollTo(0, 0);
+}"""
+_ALL_TRIED = "() => [...document.images].every(image => image.complete)"
+_BROKEN = "() => [...document.images].filter(i => !i.naturalWidth).map(i => i.src.slice(0, 99))"
+# Tables may scroll inside their own frame.
+_OVERFLOW = """() => {
+    const root = document.documentElement;
+    const wide = [...document.body.querySelectorAll('*')].filter(
+        e => e.getBoundingClientRect().right > root.clientWidth + 1 && !e.closest('.wide'));
+    const texts = wide.slice(0, 5).map(e => e.outerHTML.slice(0, 99));
+    return [root.scrollWidth - root.clientWidth, texts];
+}"""
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return render(tmp_path_factory.mktemp("report"), full_report())
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=_CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def tab(browser: "Browser") -> Iterator["Page"]:
+    context = browser.new_context(viewport={"width": 1400, "height": 900})
+    yield context.new_page()
+    context.close()
+
+
+def test_every_picture_loads_and_nothing_complains(path: Path, tab: "Page") -> None:
+    complaints: list[str] = []
+    asked: list[str] = []
+    tab.on("console", lambda message: complaints.append(message.text))
+    tab.on("pageerror", lambda error: complaints.append(str(error)))
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.goto(path.as_uri())
+    tab.evaluate(_SCROLL)
+    tab.wait_for_function(_ALL_TRIED)
+    assert tab.evaluate(_BROKEN) == []
+    assert complaints == []
+    assert [url for url in asked if not url.startswith("data:")] == [path.as_uri()]
+    assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(14, 17, 22)"
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1400])
+def test_nothing_makes_the_page_scroll_sideways(width: int, path: Path, tab: "Page") -> None:
+    tab.set_viewport_size({"width": width, "height": 844})
+    tab.goto(path.as_uri())
+    assert tab.evaluate(_OVERFLOW) == [0, []]
+
+
+def test_long_names_do_not_either(tmp_path: Path, tab: "Page") -> None:
+    tab.set_viewport_size({"width": 390, "height": 844})
+    tab.goto(render(tmp_path, full_report(_LONG, ("x" * 80, "b"), "y" * 120)).as_uri())
+    assert tab.evaluate(_OVERFLOW) == [0, []]
+
+
+def test_the_text_is_legible_on_a_phone(path: Path, tab: "Page") -> None:
+    tab.set_viewport_size({"width": 390, "height": 844})
+    tab.goto(path.as_uri())
+    sizes = tab.locator("p, td, th, dd, dt, li, h4, small").evaluate_all(
+        "all => all.map(e => parseFloat(getComputedStyle(e).fontSize))"
+    )
+    assert min(sizes) >= 12
+    # Letters of 11 points in a figure 331 points wide.
+    widths = tab.locator(".plot img").evaluate_all(
+        "all => all.map(e => e.getBoundingClientRect().width)"
+    )
+    assert min(widths) * 11 / 331 >= 11
+
+
+def test_the_contents_lead_to_the_sections(path: Path, tab: "Page") -> None:
+    tab.goto(path.as_uri())
+    for link in tab.locator(".contents a").all():
+        link.click()
+        target = (link.get_attribute("href") or "").removeprefix("#")
+        box = tab.locator(f"[id='{target}'] h2").bounding_box()
+        assert box is not None
+        assert 0 <= box["y"] < 900
+
+
+@pytest.mark.parametrize(("name", "width"), [("desktop", 1400), ("phone", 390)])
+def test_a_picture_of_the_report_is_kept_for_people_to_look_at(
+    name: str, width: int, path: Path, tab: "Page"
+) -> None:
+    tab.set_viewport_size({"width": width, "height": 844})
+    tab.goto(path.as_uri())
+    tab.evaluate(_SCROLL)
+    tab.wait_for_function(_ALL_TRIED)
+    _ARTEFACTS.mkdir(exist_ok=True)
+    target = _ARTEFACTS / f"training-report-{name}.png"
+    tab.screenshot(path=target, full_page=True)
+    assert target.stat().st_size > 50_000

@@ -1,0 +1,1 @@
+"""Labelled radiographs of any form become model inputs: recognised, read, stored."""

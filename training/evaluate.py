@@ -1,0 +1,210 @@
+"""`cxr-scan evaluate`: the training report's figures of a finished bundle on any labelled data."""
+
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from scanner import bundle as bundles
+from scanner.bundle import Bundle
+from scanner.errors import SetupError
+from scanner.manifest import versions
+from scanner.predictor import Predictor
+from scanner.records import write_atomically
+from training.data.dataset import Dataset, DataSettings, describe, load
+from training.results import metrics
+from training.results.gallery import Chosen, Judged, examples, failures
+from training.results.intervals import FloatArray
+from training.results.measure import Judgement, all_figures, judge
+from training.results.report import METRICS, TrainingReport, render
+
+Say = Callable[[str], None]
+_OF_THE_MODEL = (
+    *("id", "name", "classes", "negative_class", "intended_use", "known_limits", "trained_on"),
+    *("preprocess", "weights_sha256"),
+)
+
+
+@dataclass(frozen=True)
+class EvaluateSettings:
+    """The options of one evaluation; `model` None is the shipped one.
+
+    `part` is empty for all images, or ``train``, ``validation`` or ``test`` for those that the
+    data's own split column names so.
+    """
+
+    data: DataSettings
+    model: Path | None
+    output: Path
+    precision: str = "auto"
+    part: str = ""
+
+
+def evaluate(settings: EvaluateSettings, say: Say) -> Path:
+    """Judge labelled images with a bundle; write metrics.json and report.html, return the latter.
+
+    The bundle's own temperature and operating points are applied, nothing is fitted. Images of a
+    class that the model lacks are left out and counted. Raises `SetupError` over a model, data or
+    output folder that will not do, and if no image is left.
+    """
+    bundle = bundles.load(settings.model or bundles.DEFAULT_BUNDLE)
+    _check_output(settings.output)
+    name = settings.data.path.resolve().name
+    with tempfile.TemporaryDirectory(prefix="cxr-scan-evaluate-") as work:
+        wanted = replace(settings.data, known=bundle.classes, least=1)
+        data = load(wanted, bundle.spec, Path(work))
+        rows, left_out = _choose(data, bundle, settings)
+        for line in (*describe(data), *(f"left out: {n} ({why})" for why, n in left_out.items())):
+            say(line)
+        predictor = Predictor(bundle, precision=settings.precision)
+        targets = np.array([_index(bundle, label) for label in data.labels])
+        judged = judge(predictor, data.inputs, rows, targets)
+        measured = _measure(judged, data, bundle)
+        warnings = _warnings(data, bundle, settings.part)
+        names = [data.names[row] for row in rows]
+        shown = Judged(
+            Chosen(data.inputs, rows), names, judged.targets, judged.predictions, bundle.classes
+        )
+        report = TrainingReport(
+            title=f"Evaluation of {bundle.card.get('name', bundle.id)} on {name}",
+            card=_card(bundle, data, rows, data.left_out + left_out),
+            metrics=measured,
+            facts=_facts(data, rows, predictor, settings.part),
+            warnings=warnings,
+            examples=examples(shown),
+            failures=failures(shown),
+        )
+    page = render(settings.output, report)
+    text = json.dumps(measured, indent=2, ensure_ascii=False, allow_nan=False)
+    write_atomically(settings.output / METRICS, text + "\n")
+    for line in (*warnings, metrics.as_text(measured["test"]["all"], bundle.classes)):
+        say(line)
+    return page
+
+
+def _check_output(folder: Path) -> None:
+    """Refuse a folder that the results cannot go to, before any image is judged."""
+    if (folder / bundles.CARD).exists():
+        raise SetupError(
+            f"{folder} holds a model, whose own metrics would be lost: choose another --output."
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise SetupError(
+            f"{folder} cannot be written ({error.strerror}): choose another --output."
+        ) from error
+
+
+def _choose(
+    data: Dataset, bundle: Bundle, settings: EvaluateSettings
+) -> tuple[npt.NDArray[np.int64], Counter[str]]:
+    """Return the rows of the wanted part whose class the model knows, and why others are not."""
+    left_out: Counter[str] = Counter()
+    rows = []
+    for row, (label, part) in enumerate(zip(data.labels, data.parts, strict=True)):
+        if settings.part and part != settings.part:
+            left_out[f"not of the {settings.part} part"] += 1
+        elif label not in bundle.classes:
+            left_out[f"label {label!r} is no class of the model"] += 1
+        else:
+            rows.append(row)
+    if not rows:
+        reasons = "; ".join(f"{count} ({why})" for why, count in left_out.items())
+        raise SetupError(
+            f"No image of {settings.data.path} is left for this model, which knows "
+            f"{', '.join(bundle.classes)}. Left out: {reasons}."
+        )
+    return np.array(rows), left_out
+
+
+def _index(bundle: Bundle, label: str) -> int:
+    return bundle.classes.index(label) if label in bundle.classes else -1
+
+
+def _measure(judged: Judgement, data: Dataset, bundle: Bundle) -> dict[str, Any]:
+    """Return what metrics.json holds, but nothing of a training."""
+    targets, probabilities = judged.targets, judged.predictions.probabilities
+    # At T = 1, as the network gave them.
+    uncalibrated = metrics.with_temperature(probabilities, 1 / bundle.temperature)
+    return {
+        "format": 1,
+        "model": bundle.id,
+        "data": data.fingerprint,
+        "classes": list(bundle.classes),
+        "test": all_figures(judged, data.sources, bundle.classes),
+        "roc": metrics.roc_curves(targets, probabilities, bundle.classes),
+        "calibration": {
+            "temperature": bundle.temperature,
+            "before": metrics.calibration(targets, uncalibrated),
+            "after": metrics.calibration(targets, probabilities),
+        },
+        "operating_points": _operating_points(targets, probabilities, bundle),
+        "folds": None,
+    }
+
+
+def _operating_points(
+    targets: npt.NDArray[np.int64], probabilities: FloatArray, bundle: Bundle
+) -> list[dict[str, Any]]:
+    """Return the bundle's own thresholds with what they give on these images."""
+    points = []
+    for point in bundle.card.get("operating_points", []):
+        index = bundle.classes.index(point["class"])
+        here = metrics.at_threshold(targets == index, probabilities[:, index], point["threshold"])
+        points.append({**point, "test": here})
+    return points
+
+
+def _warnings(data: Dataset, bundle: Bundle, part: str) -> list[str]:
+    """Say so if the model was trained on these very images."""
+    if bundle.card.get("data", {}).get("fingerprint") != data.fingerprint:
+        return []
+    if part == "test":
+        return [
+            "This is the data set that the model was trained on; the figures are of its own test "
+            "part, which training keeps apart."
+        ]
+    return [
+        "The model was trained on this very data set: it has seen most of these images, so the "
+        "figures say nothing about new ones."
+    ]
+
+
+def _card(
+    bundle: Bundle, data: Dataset, rows: npt.NDArray[np.int64], left_out: Counter[str]
+) -> dict[str, Any]:
+    """Return the bundle's card as the report shows it: the model's texts, but these images."""
+    counts = Counter(f"{data.sources[row]}/{data.labels[row]}" for row in rows)
+    return {
+        **{key: bundle.card[key] for key in _OF_THE_MODEL if key in bundle.card},
+        "versions": versions(),
+        "data": {
+            "form": data.form,
+            "value_range": data.value_range,
+            "counts": dict(sorted(counts.items())),
+            "left_out": dict(left_out),
+            "fingerprint": data.fingerprint,
+        },
+    }
+
+
+def _facts(
+    data: Dataset, rows: npt.NDArray[np.int64], predictor: Predictor, part: str
+) -> dict[str, dict[str, str]]:
+    judged = f"{len(rows)} of {len(data)}" + (f", the {part} part" if part else "")
+    return {
+        "data": {"Judged": judged},
+        "run": {
+            "Device": f"{predictor.device}, {predictor.precision}",
+            "Judging took": f"{predictor.seconds:.0f} s",
+        },
+    }

@@ -1,0 +1,253 @@
+"""From fitted weights to a bundle with its card, figures and report."""
+
+import json
+import resource
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from scanner import bundle as bundles
+from scanner.manifest import versions
+from scanner.predictor import Predictor
+from scanner.records import write_atomically
+from training import augment, split
+from training.data.labels import NEGATIVE
+from training.fit import Fitted, Recipe
+from training.lesson import Lesson
+from training.results import card, metrics
+from training.results.gallery import Chosen, Judged, examples, failures
+from training.results.measure import Judgement, agreement, all_figures, judge, with_temperature
+from training.results.report import METRICS, TrainingReport, render
+from training.start import Start
+
+Say = Callable[[str], None]
+Stored = dict[str, npt.NDArray[Any]]
+# Enough to see one label in a thousand change, without an hour in float32 on two cores.
+_PRECISION_IMAGES = 1000
+# Of each class, on the contact sheet of the report.
+_ROWS_OF_SHEET = 2
+
+TRAINED = {"none": "the head", "block5": "block5 and the head", "all": "all layers"}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A training after its last epoch: what was taught, how, and the best weights of round one.
+
+    `folds` is `metrics.fold_summary` of a training in folds, else None.
+    """
+
+    lesson: Lesson
+    start: Start
+    recipe: Recipe
+    fitted: Fitted
+    folds: metrics.Figures | None
+    name: str
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The bundle as it is shipped on validation and test images, and what follows from that.
+
+    `figures` are what ``metrics.json`` holds, `test` the judged test images, `precisions` how far
+    coarser arithmetic agrees with float32.
+    """
+
+    figures: metrics.Figures
+    test: Judgement
+    precisions: dict[str, Any]
+
+    @property
+    def temperature(self) -> float:
+        return float(self.figures["calibration"]["temperature"])
+
+
+def measure(outcome: Outcome, stored: Stored, say: Say) -> Measured:
+    """Run the finished network as a scan would, in float32, with the weights that are stored.
+
+    Temperature and operating points come from validation images, figures from test images.
+    """
+    taught, classes = outcome.lesson, outcome.lesson.classes
+    say("measuring the model as it is shipped (int8 weights) on validation and test images")
+    raw = bundles.Bundle(
+        "",
+        tuple(classes),
+        outcome.start.spec,
+        1.0,
+        bundles.dequantise(stored),
+        {},
+        outcome.recipe.architecture,
+    )
+    full = Predictor(raw, precision="float32")
+    inputs, targets = taught.data.inputs, taught.targets
+    raw_validation = judge(full, inputs, taught.part(0, split.VALIDATION), targets)
+    raw_test = judge(full, inputs, taught.part(0, split.TEST), targets)
+    temperature = round(
+        metrics.fit_temperature(raw_validation.targets, raw_validation.predictions.probabilities), 4
+    )
+    validation = with_temperature(raw_validation, temperature)
+    test = with_temperature(raw_test, temperature)
+    # The images are in the order of their folders: the first would all be of one class.
+    few = np.random.default_rng(0).permutation(validation.rows)[:_PRECISION_IMAGES]
+    coarse = judge(Predictor(raw, precision="bfloat16"), inputs, few, targets)
+    figures = {
+        "format": 1,
+        "classes": classes,
+        "seed": outcome.recipe.seed,
+        "test": all_figures(test, taught.data.sources, classes),
+        "roc": metrics.roc_curves(test.targets, test.predictions.probabilities, classes),
+        "calibration": {
+            "temperature": temperature,
+            "before": metrics.calibration(raw_test.targets, raw_test.predictions.probabilities),
+            "after": metrics.calibration(test.targets, test.predictions.probabilities),
+        },
+        "operating_points": metrics.operating_points(
+            validation.targets,
+            validation.predictions.probabilities,
+            test.targets,
+            test.predictions.probabilities,
+            classes,
+            negative(classes),
+        ),
+        "folds": outcome.folds,
+        "history": [{k: round(v, 4) for k, v in row.items()} for row in outcome.fitted.history],
+        "best_epoch": outcome.fitted.best_epoch,
+    }
+    exact = _only(validation, few)
+    return Measured(
+        figures, test, {"bfloat16": agreement(exact, with_temperature(coarse, temperature))}
+    )
+
+
+def _only(judged: Judgement, rows: npt.NDArray[np.int64]) -> Judgement:
+    place = {int(row): index for index, row in enumerate(judged.rows)}
+    chosen = np.array([place[int(row)] for row in rows], np.int64)
+    answers = judged.predictions
+    return Judgement(
+        rows,
+        judged.targets[chosen],
+        type(answers)(
+            answers.probabilities[chosen], answers.cam[chosen], answers.embedding[chosen]
+        ),
+    )
+
+
+def negative(classes: list[str]) -> str:
+    """Return the class that means nothing was found, or an empty text if there is none."""
+    return NEGATIVE if NEGATIVE in classes else ""
+
+
+def save(
+    outcome: Outcome,
+    stored: Stored,
+    measured: Measured,
+    output: Path,
+    seconds: dict[str, float],
+    say: Say,
+) -> str:
+    """Write bundle, card, metrics and report into `output`; return the model's id."""
+    taught = outcome.lesson
+    figures = measured.figures
+    values = {
+        "name": outcome.name,
+        "architecture": outcome.recipe.architecture,
+        "classes": taught.classes,
+        "negative_class": negative(taught.classes),
+        "preprocess": outcome.start.spec.as_json(),
+        "temperature": measured.temperature,
+        "metrics": {
+            "test": figures["test"],
+            "calibration_error": {
+                when: figures["calibration"][when]["ece"] for when in ("before", "after")
+            },
+            "folds": figures["folds"],
+        },
+        "operating_points": figures["operating_points"],
+        "precisions": measured.precisions,
+        **card.texts(taught, figures),
+        "recipe": {
+            **asdict(outcome.recipe),
+            "best_epoch": outcome.fitted.best_epoch,
+            "text": card.recipe_text(outcome.recipe, outcome.start.text, outcome.fitted),
+        },
+        "data": _about_data(taught),
+        "weights": {"file": outcome.start.text, "sha256": outcome.start.sha256},
+        "versions": versions(),
+        "trained_at": datetime.now(UTC).date().isoformat(),
+    }
+    model_id = bundles.save(output, values, stored)
+    values = {"id": model_id, **values}
+    write_atomically(output / METRICS, json.dumps(figures, indent=2, ensure_ascii=False) + "\n")
+    write_atomically(output / "README.md", card.as_markdown(values))
+    render(output, _report(outcome, measured, values, seconds))
+    say(metrics.as_text(figures["test"]["all"], taught.classes))
+    if figures["folds"]:
+        say(card.folds_text(figures["folds"]))
+    say(str(values["headline"]))
+    return model_id
+
+
+def _about_data(taught: Lesson) -> dict[str, Any]:
+    data, parts = taught.data, taught.plan.rounds[0]
+    return {
+        "form": data.form,
+        "fingerprint": data.fingerprint,
+        "value_range": data.value_range,
+        "images": {part: int((parts == part).sum()) for part in (*split.PARTS, split.LEFT_OUT)},
+        "counts": {f"{s}/{label}": n for (s, label), n in sorted(data.counts().items())},
+        "left_out": dict(data.left_out),
+        "split": taught.plan.text,
+        "groups": len(set(taught.plan.groups.tolist())),
+        "joined": taught.plan.joined,
+        "crossing": taught.plan.crossing,
+        "copies": int(taught.copies.sum()),
+    }
+
+
+def _report(
+    outcome: Outcome, measured: Measured, values: dict[str, Any], seconds: dict[str, float]
+) -> TrainingReport:
+    taught = outcome.lesson
+    names = [taught.data.names[row] for row in measured.test.rows]
+    judged = Judged(
+        Chosen(taught.data.inputs, measured.test.rows),
+        names,
+        measured.test.targets,
+        measured.test.predictions,
+        taught.classes,
+    )
+    sheet = _contact_sheet(taught, outcome.recipe) if outcome.recipe.copies else None
+    run = {f"Time for {stage}": f"{spent:.0f} s" for stage, spent in seconds.items()}
+    run["Peak memory"] = f"{peak_memory() / 2**20:.0f} MB"
+    return TrainingReport(
+        title=f"Training of {outcome.name}",
+        card=values,
+        metrics=measured.figures,
+        facts={"run": run},
+        contact_sheet=sheet,
+        examples=examples(judged),
+        failures=failures(judged),
+    )
+
+
+def _contact_sheet(taught: Lesson, recipe: Recipe) -> bytes:
+    taught_with = taught.part(0, split.TRAIN)
+    chosen = [
+        row
+        for number in range(len(taught.classes))
+        for row in taught_with[taught.targets[taught_with] == number][:_ROWS_OF_SHEET]
+    ]
+    settings = augment.Augmentation(recipe.copies, recipe.flip, recipe.seed)
+    return augment.contact_sheet([taught.data.inputs[row] for row in chosen], settings)
+
+
+def peak_memory() -> int:
+    """Return the most bytes this process has had resident; decoders are processes of their own."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

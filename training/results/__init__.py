@@ -1,0 +1,1 @@
+"""What a model is worth: figures, plots, examples, the card and the report."""
