@@ -71,7 +71,7 @@ def lifts(targets: npt.NDArray[np.int64], classes: int) -> npt.NDArray[np.float6
 
 def copies_of(lift: float, copies: int) -> int:
     """Return how many augmented copies an image has whose class is shown `lift` times an epoch."""
-    return math.ceil(copies * lift)
+    return max(round(copies * lift), 1) if copies else 0
 
 
 def made(

@@ -133,7 +133,7 @@ def _data_options(command: Any) -> Any:
 @click.option(
     "--learning-rate",
     type=click.FloatRange(0, min_open=True),
-    help="Adam's step.  [default: none 1e-3, block5 5e-5, all 2e-5]",
+    help="Adam's step.  [default: none and cnn10 1e-3, block5 5e-5, all 2e-5]",
 )
 @click.option(
     "--copies",

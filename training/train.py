@@ -109,12 +109,13 @@ def _work_folder(settings: TrainSettings) -> Iterator[Path]:
             yield Path(folder)
         return
     work = settings.output / WORK
+    new = not settings.output.exists()
     work.mkdir(parents=True, exist_ok=True)
     try:
         yield work
     except BaseException:
-        if not (work / _OPTIONS).exists():
-            shutil.rmtree(work)  # nothing was begun that could be continued
+        if not (work / _OPTIONS).exists():  # nothing was begun that could be continued
+            shutil.rmtree(settings.output if new else work)
         raise
     shutil.rmtree(work)
 
