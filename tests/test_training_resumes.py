@@ -49,10 +49,18 @@ def _interrupted(home: Path, output: str, after: str, sign: int) -> tuple[int, s
     return process.returncode, said
 
 
+@pytest.fixture(scope="module")
+def straight(home: Path) -> Path:
+    """A training that nothing interrupted."""
+    done = run("train", "data", "--output", "straight", *_OPTIONS, home=home)
+    assert done.returncode == 0, done.stderr
+    return home / "straight"
+
+
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_training_continues_to_the_same_figures(home: Path, sign: int) -> None:
-    straight = f"straight-{sign}"
-    assert run("train", "data", "--output", straight, *_OPTIONS, home=home).returncode == 0
+def test_an_interrupted_training_continues_to_the_same_figures(
+    home: Path, straight: Path, sign: int
+) -> None:
     broken = f"broken-{sign}"
     code, said = _interrupted(home, broken, "epoch 2:", sign)
     assert code == 130
@@ -63,9 +71,10 @@ def test_an_interrupted_training_continues_to_the_same_figures(home: Path, sign:
     assert again.returncode == 0, again.stderr
     assert "epoch 1:" not in again.stdout  # what was done is not done again
     assert "epoch 6:" in again.stdout
-    first, second = (home / name / "metrics.json" for name in (straight, broken))
+    folders = (straight, home / broken)
+    first, second = (folder / "metrics.json" for folder in folders)
     assert first.read_bytes() == second.read_bytes()
-    weights = [json.loads((home / n / "model.json").read_text()) for n in (straight, broken)]
+    weights = [json.loads((folder / "model.json").read_text()) for folder in folders]
     assert weights[0]["weights_sha256"] == weights[1]["weights_sha256"]
     assert not (home / broken / "unfinished").exists()
 
@@ -88,6 +97,24 @@ def test_what_was_begun_is_neither_overwritten_nor_mixed(home: Path) -> None:
     mixed = run("train", "data", "--output", "begun", *other, "--resume", home=home)
     assert mixed.returncode == 1
     assert "--resume needs the data and options of before: seed was 3, is 4." in mixed.stderr
+
+
+def test_two_trainings_do_not_work_in_one_folder(home: Path) -> None:
+    process = subprocess.Popen(
+        command("train", "data", "--output", "shared", *_OPTIONS),
+        cwd=home,
+        env={**environment(home), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout is not None
+    next(line for line in process.stdout if "images an epoch" in line)
+    second = run("train", "data", "--output", "shared", *_OPTIONS, "--resume", home=home)
+    process.kill()
+    process.wait()
+    assert second.returncode == 1
+    assert "Another training is at work in shared" in second.stderr
 
 
 def test_there_must_be_something_to_resume(home: Path) -> None:

@@ -206,9 +206,9 @@ def train(data: Path, output: Path, **options: Any) -> None:
     try:
         model_id = run(settings, click.echo)
     except KeyboardInterrupt:
-        from training.train import state_in_words
+        from training.unfinished import in_words
 
-        click.echo(state_in_words(output), err=True)
+        click.echo(in_words(output), err=True)
         raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
     if model_id is not None:
         click.echo(f"report: {(output / 'report.html').resolve().as_uri()}")

@@ -32,6 +32,7 @@ Stored = dict[str, npt.NDArray[Any]]
 _PRECISION_IMAGES = 1000
 # Of each class, on the contact sheet of the report.
 _ROWS_OF_SHEET = 2
+_PARTS = (*split.PARTS, split.LEFT_OUT)
 
 TRAINED = {"none": "the head", "block5": "block5 and the head", "all": "all layers"}
 
@@ -199,7 +200,7 @@ def _about_data(taught: Lesson) -> dict[str, Any]:
         "form": data.form,
         "fingerprint": data.fingerprint,
         "value_range": data.value_range,
-        "images": {part: int((parts == part).sum()) for part in (*split.PARTS, split.LEFT_OUT)},
+        "images": {part: n for part in _PARTS if (n := int((parts == part).sum()))},
         "counts": {f"{s}/{label}": n for (s, label), n in sorted(data.counts().items())},
         "left_out": dict(data.left_out),
         "split": taught.plan.text,

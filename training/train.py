@@ -1,8 +1,5 @@
 """`cxr-scan train` from data to bundle: load, split, features, fit, measure, save."""
 
-import json
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,8 +12,7 @@ import numpy as np
 from scanner import bundle as bundles
 from scanner.errors import SetupError
 from scanner.network import Weights, quiet_stderr, visible_gpus
-from scanner.records import write_atomically
-from training import augment, checkpoint, features, finish, lesson, near_duplicates, split
+from training import augment, features, finish, lesson, near_duplicates, split, unfinished
 from training.data import dataset
 from training.data.rows import Rows
 from training.fit import Fitted, Recipe, fit, probabilities
@@ -25,9 +21,6 @@ from training.results import metrics
 from training.start import Start, begin, joined, with_classes
 
 Say = Callable[[str], None]
-# Where an unfinished training keeps its state, below the output folder.
-WORK = "unfinished"
-_OPTIONS = "options.json"
 # Options that may differ when a training is continued: they change how long it goes on.
 _MAY_CHANGE = ("epochs", "early_stopping")
 
@@ -70,54 +63,22 @@ def train(settings: TrainSettings, say: Say) -> str | None:
     on with `resume`. Raises `SetupError` over data, weights, options or folders that will not do,
     before any long work.
     """
-    _check_output(settings)
+    if not settings.dry_run:
+        unfinished.check(settings.output, settings.resume)
     with quiet_stderr():
         visible_gpus()
     start = begin(settings.recipe.architecture, settings.weights, settings.retrained)
     say(f"starting from {start.text}")
     try:
-        with _work_folder(settings) as work:
+        with (
+            unfinished.passing_folder() if settings.dry_run else unfinished.folder(settings.output)
+        ) as work:
             return _train(settings, start, work, say)
     except OSError as error:
         raise SetupError(
             f"The training cannot write {error.filename or settings.output} ({error.strerror}): "
             "make room or give write permission, then continue with --resume."
         ) from error
-
-
-def _check_output(settings: TrainSettings) -> None:
-    output, begun = settings.output, (settings.output / WORK).is_dir()
-    if (output / bundles.CARD).exists():
-        raise SetupError(f"{output} holds a model already: choose another --output.")
-    if begun and not settings.resume and not settings.dry_run:
-        raise SetupError(
-            f"{output} holds an unfinished training: continue it with --resume, or delete "
-            f"{output / WORK} to start over."
-        )
-    if settings.resume and not begun:
-        raise SetupError(f"{output} holds no unfinished training: leave out --resume to begin one.")
-
-
-@contextmanager
-def _work_folder(settings: TrainSettings) -> Iterator[Path]:
-    """Yield the folder for what an unfinished training needs; it goes when the model is there.
-
-    It lies in the output folder: /tmp is memory on many machines, and a cache may be large.
-    """
-    if settings.dry_run:
-        with tempfile.TemporaryDirectory(prefix="cxr-scan-train-") as folder:
-            yield Path(folder)
-        return
-    work = settings.output / WORK
-    new = not settings.output.exists()
-    work.mkdir(parents=True, exist_ok=True)
-    try:
-        yield work
-    except BaseException:
-        if not (work / _OPTIONS).exists():  # nothing was begun that could be continued
-            shutil.rmtree(settings.output if new else work)
-        raise
-    shutil.rmtree(work)
 
 
 def _train(settings: TrainSettings, start: Start, work: Path, say: Say) -> str | None:
@@ -133,7 +94,7 @@ def _train(settings: TrainSettings, start: Start, work: Path, say: Say) -> str |
     if settings.dry_run:
         say("dry run: nothing was trained")
         return None
-    _note_options(work, settings, data.fingerprint, start)
+    unfinished.note(work, _options(settings, data.fingerprint, start))
     with clock.stage("augmenting"):
         lesson.add_copies(taught, recipe)
     weights = with_classes(start, taught.classes)
@@ -201,24 +162,17 @@ def _making(recipe: Recipe) -> str:
     return " ".join(words)
 
 
-def _note_options(work: Path, settings: TrainSettings, fingerprint: str, start: Start) -> None:
-    """Write down what is begun; raises `SetupError` if something else was begun here."""
-    now: dict[str, Any] = {
-        **{k: v for k, v in asdict(settings.recipe).items() if k not in _MAY_CHANGE},
+def _options(settings: TrainSettings, fingerprint: str, start: Start) -> dict[str, Any]:
+    """Return what the result depends on, to tell whether a training may be continued."""
+    recipe = {k: v for k, v in asdict(settings.recipe).items() if k not in _MAY_CHANGE}
+    return {
+        **recipe,
         "folds": settings.folds,
         "hold_out_source": settings.hold_out,
         "data": fingerprint,
-        "start": start.text,
+        "start": f"{start.text} {start.sha256[:12]}".strip(),
         "classes": list(settings.data.classes),
     }
-    place = work / _OPTIONS
-    if place.exists():
-        before = json.loads(place.read_text(encoding="utf-8"))
-        changed = sorted(name for name in now if before.get(name) != now[name])
-        if changed:
-            shown = ", ".join(f"{n} was {before.get(n)}, is {now[n]}" for n in changed)
-            raise SetupError(f"--resume needs the data and options of before: {shown}.")
-    write_atomically(place, json.dumps(now, indent=2) + "\n")
 
 
 def _fit_round(
@@ -240,7 +194,7 @@ def _fit_round(
         taught.part(number, split.VALIDATION),
         weights,
         recipe,
-        work / f"round-{number + 1}.safetensors",
+        unfinished.state(work, number),
         lambda epoch, row: say(
             f"{which}epoch {epoch}: loss {row['loss']:.4f}, accuracy {row['accuracy']:.4f}; "
             f"validation {row['validation_loss']:.4f}, {row['validation_accuracy']:.4f}"
@@ -273,19 +227,3 @@ def _judge_folds(
         answers.append(judged)
     pooled = metrics.figures(np.concatenate(targets), np.concatenate(answers), taught.classes)
     return metrics.fold_summary(each, pooled)
-
-
-def state_in_words(output: Path) -> str:
-    """Return what an interrupted training left behind, and how to go on."""
-    again = "the same command with --resume continues"
-    kept = sorted((output / WORK).glob("round-*.safetensors"))
-    if not (output / WORK / _OPTIONS).exists():
-        return "Interrupted before anything was kept: run the same command again."
-    if not kept:
-        return f"Interrupted. What was computed is in {output / WORK}; {again}."
-    epochs, best, accuracy = checkpoint.summary(kept[-1])
-    return (
-        f"Interrupted after epoch {epochs}. The best weights so far (epoch {best}, validation "
-        f"accuracy {accuracy:.4f}) are kept in {output / WORK}; {again}, with --epochs {epochs} it "
-        "makes the model of what is there."
-    )

@@ -11,6 +11,9 @@ from training.fit import Fitted, Recipe
 from training.lesson import Lesson
 from training.results import metrics
 
+# How bundles were split whose cards do not say it.
+_SPLIT = "by patient where the data names one, else by near-duplicate"
+
 
 def as_markdown(card: dict[str, Any]) -> str:
     """Return a model card in Markdown, made from nothing but `model.json`."""
@@ -31,9 +34,8 @@ def as_markdown(card: dict[str, Any]) -> str:
         "",
         "## Held-out images",
         "",
-        "Split by patient where the data names one, else by near-duplicate; "
-        f"{card['data']['crossing']} images would have had a near-duplicate or the same patient in "
-        "another part, had the split been by image.",
+        f"Split {card['data'].get('split', _SPLIT)}; {card['data']['crossing']} images would have "
+        "had a near-duplicate or the same patient in another part, had the split been by image.",
         "",
         f"| images of | n | accuracy (95 %) | macro F1 | AUC {card['classes'][0]} |",
         "|---|---|---|---|---|",
@@ -161,7 +163,7 @@ def recipe_text(recipe: Recipe, start: str, fitted: Fitted) -> str:
         else "rare classes shown more often"
     )
     copies = (
-        f"{recipe.copies} augmented copies of each image, more of rare classes"
+        f"augmented copies of each image ({recipe.copies}, more of rare classes)"
         if recipe.copies
         else "no augmentation"
     )
