@@ -1,6 +1,7 @@
 """`cxr-scan evaluate`: a finished bundle on labelled images, with the figures of the training."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from scanner.errors import SetupError
 from scanner.predictor import Predictor
 from training.data.dataset import DataSettings, load
 from training.evaluate import EvaluateSettings, evaluate
+from training.split import save_parts
 
 _LABELS = ("COVID", "Normal", "Viral Pneumonia")
 _POINT: dict[str, Any] = {
@@ -72,7 +74,7 @@ def test_the_figures_are_of_what_the_predictor_says(
     )
     assert confidence / 12 == pytest.approx(answers.max(axis=1).mean(), abs=1e-3)
     assert found["calibration"]["temperature"] == bundle.temperature
-    assert (found["model"], found["data"]) == (bundle.id, data.fingerprint)
+    assert (found["model"], found["data"]["fingerprint"]) == (bundle.id, data.fingerprint)
 
 
 def test_every_source_has_its_figures(home: Path, said: list[str]) -> None:
@@ -107,7 +109,7 @@ def trained_on_it(home: Path, said: list[str]) -> list[str]:
     card = json.loads((shipped / bundles.CARD).read_text(encoding="utf-8"))
     del card["id"]
     card["operating_points"] = [_POINT]
-    card["data"] = {"fingerprint": _metrics(home, "shipped")["data"]}
+    card["data"] = _metrics(home, "shipped")["data"]
     bundles.save(home / "model", card, load_file(shipped / bundles.WEIGHTS))
     return _evaluate(home, "seen", home / "model")
 
@@ -130,6 +132,19 @@ def test_training_images_are_called_so(home: Path, trained_on_it: list[str]) -> 
     warned = [line for line in trained_on_it if "this very data set" in line]
     assert len(warned) == 1
     assert read_page(home / "seen" / "report.html").one("p", "warning").text == warned[0]
+
+
+def test_images_that_the_bundle_was_made_from_are_counted(home: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(bundles.DEFAULT_BUNDLE, model)
+    spec = bundles.load(model).spec
+    digests = load(DataSettings(home / "list.csv"), spec, tmp_path).digests
+    parts = np.array(["train", "train", "validation"] + ["test"] * 9)
+    save_parts(model, digests, parts)
+    said = _evaluate(home, "partly-seen", model)
+    assert any(line.startswith("3 of these 12 images were used to train") for line in said)
+    said = _evaluate(home, "unseen", model, part="test")
+    assert not any("used to train" in line for line in said)
 
 
 def test_other_parts_and_labels_that_the_model_lacks_are_left_out_and_counted(home: Path) -> None:

@@ -81,26 +81,68 @@ def test_the_predicted_size_is_the_size(
     assert features.predicted_bytes("block4_pool", 40, _SIZE) == written
 
 
+def test_features_that_are_cut_short_are_made_again(
+    images: Rows, weights: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    place = tmp_path / "a.features"
+    whole = _compute(images, weights, place)
+    place.write_bytes(place.read_bytes()[:-100])
+    assert not features.is_whole(place, "block4_pool", 40, _SIZE)
+    assert (_compute(images, weights, place) == whole).all()
+
+
+def test_what_is_there_already_is_not_asked_for_again(tmp_path: Path) -> None:
+    place = tmp_path / "a.features"
+    inputs = 40 * _SIZE * _SIZE
+    everything = features.predicted_bytes("block4_pool", 40, _SIZE)
+    missing = features.missing_bytes(place, "block4_pool", 30, 10, _SIZE)
+    assert missing == everything - 30 * inputs // 40  # the originals' inputs were written
+    (tmp_path / "a.part").write_bytes(bytes(5000))
+    assert features.missing_bytes(place, "block4_pool", 30, 10, _SIZE) == missing - 5000
+    place.write_bytes(bytes(everything - inputs))
+    assert features.missing_bytes(place, "block4_pool", 30, 10, _SIZE) == 10 * inputs // 40
+
+
 def test_a_cache_over_its_limit_is_refused_with_what_would_help(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match=r"would need 3.00 GB, more than --cache-limit 2.00 GB"):
-        features.make_room(tmp_path, 3_000_000_000, 2_000_000_000)
+        features.check_room(tmp_path, 3_000_000_000, 2_000_000_000)
 
 
 def test_a_disk_too_small_is_refused_before_any_work(tmp_path: Path) -> None:
     free = shutil.disk_usage(tmp_path).free
     with pytest.raises(SetupError, match=r"has .* GB free, the cache needs"):
-        features.make_room(tmp_path, free, 2 * free)
+        features.check_room(tmp_path / "not" / "yet", free, 2 * free)
+
+
+def _aged(folder: Path, names: tuple[str, ...]) -> None:
+    """Write files of 1000 bytes, the first the oldest."""
+    for age, name in enumerate(reversed(names)):
+        (folder / name).write_bytes(bytes(1000))
+        os.utime(folder / name, (1e9 - age, 1e9 - age))
 
 
 def test_the_oldest_features_go_when_the_limit_asks_for_it(tmp_path: Path) -> None:
-    for age, name in ((300, "old"), (200, "middle"), (100, "new")):
-        place = tmp_path / f"{name}.features"
-        place.write_bytes(bytes(1000))
-        os.utime(place, (1e9 - age, 1e9 - age))
+    _aged(tmp_path, ("old.part", "middle.features", "new.features"))
     (tmp_path / "notes.txt").write_bytes(bytes(5000))
-    features.make_room(tmp_path, 1500, 3000)
-    left = sorted(path.name for path in tmp_path.iterdir())
-    assert left == ["new.features", "notes.txt"]
+    features.check_room(tmp_path, 1500, 3000)
+    assert (tmp_path / "old.part").exists()  # looking deletes nothing
+    features.make_room(tmp_path, 1500, 3000, tmp_path / "mine.features")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new.features", "notes.txt"]
+
+
+def test_a_training_does_not_delete_what_it_has_begun_itself(tmp_path: Path) -> None:
+    _aged(tmp_path, ("mine.part", "other.features"))
+    features.make_room(tmp_path, 1500, 2000, tmp_path / "mine.features")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.part"]
+
+
+def test_one_training_at_a_time_uses_a_cache(tmp_path: Path) -> None:
+    with (
+        features.held(tmp_path),
+        pytest.raises(SetupError, match="Another training is using the cache"),
+        features.held(tmp_path),
+    ):
+        pass
 
 
 def test_rows_that_were_read_do_not_stay_resident(tmp_path: Path) -> None:

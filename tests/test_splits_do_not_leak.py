@@ -133,3 +133,53 @@ def test_too_few_images_are_said_before_anything_is_computed(data: Dataset) -> N
     data.parts = ["train"] * 110 + ["test"] * 10
     with pytest.raises(SetupError, match="Too few images of Normal: none is left to train on"):
         split.plan(data, folds=0, hold_out="", seed=0)
+
+
+def test_hold_out_and_folds_do_not_override_parts_that_the_data_names(data: Dataset) -> None:
+    data.parts = ["test" if number >= 100 else "train" for number in range(120)]
+    for options in ({"folds": 5, "hold_out": ""}, {"folds": 0, "hold_out": "south"}):
+        with pytest.raises(SetupError, match="the data names its own: leave out one of them"):
+            split.plan(data, **options, seed=0)
+
+
+def test_parts_without_one_for_testing_are_refused_with_the_reason(data: Dataset) -> None:
+    data.parts = ["validation" if number >= 100 else "train" for number in range(120)]
+    with pytest.raises(SetupError, match="names parts but none for testing"):
+        split.plan(data, folds=0, hold_out="", seed=0)
+
+
+def test_a_leak_in_the_datas_own_parts_is_called_one(data: Dataset) -> None:
+    data.parts = ["test" if number >= 99 else "train" for number in range(120)]
+    told = split.plan(data, folds=0, hold_out="", seed=0).crossing_text
+    assert told.startswith("2 images have one of these in another of the data's own parts")
+    assert told.endswith("the figures are too good")
+
+
+def test_reviewed_images_of_a_patient_who_tests_do_not_teach(data: Dataset) -> None:
+    data.parts = ["test" if number >= 100 else "train" for number in range(119)] + ["train"]
+    data.sources[119] = "reviewed"
+    (parts,) = split.plan(data, folds=0, hold_out="", seed=0).rounds
+    assert parts[119] == split.LEFT_OUT
+    assert parts[118] == split.TEST
+
+
+@pytest.mark.parametrize(("folds", "hold_out"), [(0, ""), (4, ""), (0, "south")])
+def test_what_taught_the_model_before_does_not_test_its_successor(
+    data: Dataset, folds: int, hold_out: str
+) -> None:
+    data.digests = [f"d{number}" for number in range(120)]
+    # Every third image was there, in parts that no seed gives.
+    before = {f"d{number}": ("train", "test")[number % 2] for number in range(0, 120, 3)}
+    plan = split.plan(data, folds, hold_out, 5, before)
+    taught = {number // 2 for number in range(0, 120, 3) if number % 2 == 0}
+    assert plan.seen == 2 * len(taught)
+    for parts in plan.rounds:
+        tested = {number // 2 for number in np.flatnonzero(parts == split.TEST)}
+        assert tested and not tested & taught
+
+
+def test_the_parts_of_a_bundle_are_read_back(tmp_path: Path) -> None:
+    parts = np.array(["train", "test", split.LEFT_OUT, "validation"])
+    split.save_parts(tmp_path, ["a", "b", "c", "d"], parts)
+    assert split.load_parts(tmp_path) == {"a": "train", "b": "test", "d": "validation"}
+    assert split.load_parts(tmp_path / "without") == {}

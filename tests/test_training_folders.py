@@ -107,6 +107,15 @@ def test_what_a_scan_would_not_judge_is_left_out_by_reason(
     }  # fmt: skip
 
 
+def test_a_label_table_beside_class_folders_must_be_chosen_or_moved(tmp_path: Path) -> None:
+    root = _kaggle(tmp_path / "data")
+    (root / "list.csv").write_text("path,label\nCOVID/images/0.png,Normal\n")
+    with pytest.raises(SetupError, match=r"class folders and list\.csv, which has labels too"):
+        loaded(root, tmp_path / "work")
+    (root / "list.csv").write_text("name,size\nx,3\n")  # a table of something else
+    assert loaded(root, tmp_path / "work").form.startswith("Kaggle")
+
+
 def test_a_label_without_images_is_one_line(tmp_path: Path) -> None:
     root = _kaggle(tmp_path / "data")
     for file in (root / "Normal" / "images").iterdir():

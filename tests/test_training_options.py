@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from command_line import rows, run
+from command_line import command, environment, rows, run
 from safetensors.numpy import load_file
 
 _CNN10 = ("--architecture", "cnn10", "--epochs", "2")
@@ -54,6 +54,7 @@ def test_bundle_card_figures_and_report_lie_together(
         "metrics.json",
         "model.json",
         "report.html",
+        "split.json",
         "weights.safetensors",
     ]
     assert card["architecture"] == "cnn10" and card["name"] == "small"
@@ -150,6 +151,35 @@ def test_a_model_is_never_overwritten(
     done = run("train", "list.csv", "--output", "model", *_CNN10, home=home)
     assert done.returncode == 1
     assert "model holds a model already: choose another --output." in done.stderr
+
+
+def test_a_training_that_diverges_is_one_line(home: Path) -> None:
+    options = ("--output", "diverged", *_CNN10, "--learning-rate", "1e30")
+    done = run("train", "list.csv", *options, home=home)
+    assert done.returncode == 1
+    assert "Epoch 1 diverged (loss" in done.stderr and "--learning-rate" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_whoever_stops_listening_is_no_fault_of_a_file(home: Path) -> None:
+    words = " ".join(
+        f"'{word}'" for word in command("train", "list.csv", "--output", "piped", *_CNN10)
+    )
+    done = subprocess.run(
+        f"{words} | head -1", shell=True, cwd=home, env=environment(home), capture_output=True
+    )
+    assert b"starting from random weights" in done.stdout
+    assert b"make room" not in done.stderr.lower()
+
+
+def test_a_dry_run_deletes_nothing_of_a_cache(home: Path) -> None:
+    cache = home / "cache"
+    cache.mkdir()
+    (cache / "other.features").write_bytes(bytes(10**6))
+    options = ("--cache", "cache", "--cache-limit", "0.008", "--dry-run")
+    done = run("train", "list.csv", "--output", "dry", *_CNN10, *options, home=home)
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in cache.iterdir()] == ["other.features"]
 
 
 def test_class_weights_show_every_image_once(home: Path) -> None:

@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 from command_line import command, environment, run
 
+from scanner.errors import SetupError
+from training import unfinished
+
 _OPTIONS = ("--architecture", "cnn10", "--epochs", "6", "--seed", "3", "--copies", "1")
 
 
@@ -72,8 +75,9 @@ def test_an_interrupted_training_continues_to_the_same_figures(
     assert "epoch 1:" not in again.stdout  # what was done is not done again
     assert "epoch 6:" in again.stdout
     folders = (straight, home / broken)
-    first, second = (folder / "metrics.json" for folder in folders)
-    assert first.read_bytes() == second.read_bytes()
+    figures = [json.loads((folder / "metrics.json").read_text()) for folder in folders]
+    assert all(each.pop("run") for each in figures)
+    assert figures[0] == figures[1]
     weights = [json.loads((folder / "model.json").read_text()) for folder in folders]
     assert weights[0]["weights_sha256"] == weights[1]["weights_sha256"]
     assert not (home / broken / "unfinished").exists()
@@ -115,6 +119,44 @@ def test_two_trainings_do_not_work_in_one_folder(home: Path) -> None:
     process.wait()
     assert second.returncode == 1
     assert "Another training is at work in shared" in second.stderr
+
+
+def test_a_training_that_stopped_while_saving_can_be_continued(tmp_path: Path) -> None:
+    (tmp_path / "unfinished").mkdir()
+    for name in ("unfinished/options.json", "model.json", "README.md"):
+        (tmp_path / name).write_text("{}")
+    unfinished.check(tmp_path, resume=True)
+    with pytest.raises(SetupError, match="holds a model already"):
+        unfinished.check(tmp_path, resume=False)
+
+
+def test_files_of_others_are_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("mine")
+    with pytest.raises(SetupError, match=r"holds README\.md, which would be overwritten"):
+        unfinished.check(tmp_path, resume=False)
+
+
+def test_folds_are_continued_as_they_were_begun(home: Path) -> None:
+    options = (*_OPTIONS, "--folds", "2")
+    process = subprocess.Popen(
+        command("train", "data", "--output", "folds", *options),
+        cwd=home,
+        env={**environment(home), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    next(line for line in process.stdout if "fold 2, epoch 1:" in line)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert "of round 2" in said and "--epochs" not in said
+    fewer = ["2" if word == "6" else word for word in options]
+    mixed = run("train", "data", "--output", "folds", *fewer, "--resume", home=home)
+    assert "epochs was 6, is 2" in mixed.stderr
+    done = run("train", "data", "--output", "folds", *options, "--resume", home=home)
+    assert done.returncode == 0, done.stderr
+    assert "fold 1, epoch" not in done.stdout and "fold 2, epoch 6:" in done.stdout
 
 
 def test_there_must_be_something_to_resume(home: Path) -> None:

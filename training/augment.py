@@ -66,7 +66,8 @@ def lifts(targets: npt.NDArray[np.int64], classes: int) -> npt.NDArray[np.float6
     `targets` (N,) are the class indices of the training images; classes without any get 1.
     """
     counts = np.bincount(targets, minlength=classes)
-    return np.asarray(np.clip(counts.max() / np.maximum(counts, 1), 1.0, MAX_LIFT))
+    wanted = np.clip(counts.max() / np.maximum(counts, 1), 1.0, MAX_LIFT)
+    return np.where(counts == 0, 1.0, wanted)
 
 
 def copies_of(lift: float, copies: int) -> int:

@@ -273,9 +273,8 @@ def _recipe(options: dict[str, Any]) -> Any:
 @_data_options
 @click.option(
     "--part",
-    default="",
-    metavar="NAME",
-    help="Only images that the data's split column calls train, validation or test.",
+    type=click.Choice(["train", "validation", "test"]),
+    help="Only images of this part, as the data's split column says.",
 )
 @click.option(
     "--precision",
@@ -297,6 +296,6 @@ def evaluate(data: Path, model: Path | None, output: Path | None, **options: Any
         model=model,
         output=output or Path(f"{data.resolve().stem or 'root'}-evaluation"),
         precision=options["precision"],
-        part=options["part"],
+        part=options["part"] or "",
     )
     click.echo(f"report: {run(settings, click.echo).resolve().as_uri()}")

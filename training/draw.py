@@ -57,7 +57,7 @@ class Draw:
         for number, times in enumerate(self.times):
             of_class = np.flatnonzero(self.targets[self.images] == number)
             wanted = round(times * len(of_class))
-            random = np.random.default_rng([self.seed, epoch, number])
+            random = np.random.default_rng([self.seed, epoch, 1 + number])
             more = random.permutation(of_class)[: wanted - int(times) * len(of_class)]
             repeats[of_class] = int(times)
             repeats[more] += 1

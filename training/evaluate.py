@@ -23,6 +23,7 @@ from training.results.gallery import Chosen, Judged, examples, failures
 from training.results.intervals import FloatArray
 from training.results.measure import Judgement, all_figures, judge
 from training.results.report import METRICS, TrainingReport, render
+from training.split import TRAIN, VALIDATION, load_parts
 
 Say = Callable[[str], None]
 _OF_THE_MODEL = (
@@ -56,7 +57,8 @@ def evaluate(settings: EvaluateSettings, say: Say) -> Path:
     bundle = bundles.load(settings.model or bundles.DEFAULT_BUNDLE)
     _check_output(settings.output)
     name = settings.data.path.resolve().name
-    with tempfile.TemporaryDirectory(prefix="cxr-scan-evaluate-") as work:
+    # In the output folder: /tmp is memory on many machines.
+    with tempfile.TemporaryDirectory(dir=settings.output, prefix="inputs-") as work:
         wanted = replace(settings.data, known=bundle.classes, least=1)
         data = load(wanted, bundle.spec, Path(work))
         rows, left_out = _choose(data, bundle, settings)
@@ -66,7 +68,7 @@ def evaluate(settings: EvaluateSettings, say: Say) -> Path:
         targets = np.array([_index(bundle, label) for label in data.labels])
         judged = judge(predictor, data.inputs, rows, targets)
         measured = _measure(judged, data, bundle)
-        warnings = _warnings(data, bundle, settings.part)
+        warnings = _warnings(data, rows, settings.model or bundles.DEFAULT_BUNDLE, bundle)
         names = [data.names[row] for row in rows]
         shown = Judged(
             Chosen(data.inputs, rows), names, judged.targets, judged.predictions, bundle.classes
@@ -138,7 +140,7 @@ def _measure(judged: Judgement, data: Dataset, bundle: Bundle) -> dict[str, Any]
     return {
         "format": 1,
         "model": bundle.id,
-        "data": data.fingerprint,
+        "data": {"fingerprint": data.fingerprint},
         "classes": list(bundle.classes),
         "test": all_figures(judged, data.sources, bundle.classes),
         "roc": metrics.roc_curves(targets, probabilities, bundle.classes),
@@ -164,19 +166,21 @@ def _operating_points(
     return points
 
 
-def _warnings(data: Dataset, bundle: Bundle, part: str) -> list[str]:
-    """Say so if the model was trained on these very images."""
-    if bundle.card.get("data", {}).get("fingerprint") != data.fingerprint:
-        return []
-    if part == "test":
+def _warnings(data: Dataset, rows: npt.NDArray[np.int64], model: Path, bundle: Bundle) -> list[str]:
+    """Say so if the model was trained on some of these very images."""
+    parts = load_parts(model)
+    taught = sum(parts.get(data.digests[row]) in (TRAIN, VALIDATION) for row in rows)
+    if taught:
         return [
-            "This is the data set that the model was trained on; the figures are of its own test "
-            "part, which training keeps apart."
+            f"{taught} of these {len(rows)} images were used to train the model: it has seen them, "
+            "so the figures say less about new ones."
         ]
-    return [
-        "The model was trained on this very data set: it has seen most of these images, so the "
-        "figures say nothing about new ones."
-    ]
+    if not parts and bundle.card.get("data", {}).get("fingerprint") == data.fingerprint:
+        return [
+            "The model was trained on this very data set: it has seen most of these images, so the "
+            "figures say nothing about new ones."
+        ]
+    return []
 
 
 def _card(

@@ -2,12 +2,14 @@
 
 import hashlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from filelock import FileLock, Timeout
 
 from scanner.errors import SetupError
 from scanner.interrupts import deferred
@@ -19,7 +21,7 @@ from training.progress import bar
 # Where the frozen part of VGG19 ends, by --fine-tune: the layer whose output is kept. With
 # ``input`` nothing is frozen, so nothing is kept.
 CUTS = {"none": "embedding", "block5": "block4_pool", "all": "input"}
-_SUFFIX = ".features"
+_SUFFIX, _DRAFT = ".features", ".part"
 # A disk filled to the last byte fails other programs.
 _SPARE_BYTES = 200 * 2**20
 
@@ -34,32 +36,79 @@ def _shape(cut: str, size: int) -> tuple[int, ...]:
     return {"embedding": (512,), "block4_pool": (size // 16, size // 16, 512)}[cut]
 
 
-def make_room(cache: Path, needed: int, limit: int) -> None:
-    """See to it that `needed` bytes more fit into the cache and onto its disk.
+def check_room(cache: Path, needed: int, limit: int) -> None:
+    """Raise `SetupError` unless `needed` bytes more can be had within `limit` and on the disk.
 
-    Features of earlier trainings are deleted, oldest first, as far as `limit` bytes ask for it.
-    Raises `SetupError` if it cannot be.
+    What `make_room` may delete counts as free. The folder need not be there yet.
     """
     if needed > limit:
         raise SetupError(
             f"The cache would need {gigabytes(needed)}, more than --cache-limit "
             f"{gigabytes(limit)}: raise it, make fewer --copies, or use --fine-tune none."
         )
-    kept = sorted(cache.glob(f"*{_SUFFIX}"), key=lambda place: place.stat().st_mtime)
-    total = sum(place.stat().st_size for place in kept)
-    free = shutil.disk_usage(cache).free
-    for place in kept:
-        if total + needed <= limit and free >= needed + _SPARE_BYTES:
-            break
-        size = place.stat().st_size
-        place.unlink()
-        total, free = total - size, free + size
+    existing = next(place for place in (cache, *cache.absolute().parents) if place.exists())
+    free = shutil.disk_usage(existing).free + sum(size for _, size in _kept(cache))
     if free < needed + _SPARE_BYTES:
         raise SetupError(
             f"The disk of {cache} has {gigabytes(free)} free, the cache needs "
             f"{gigabytes(needed)}: make room, name another disk with --cache, or make fewer "
             "--copies."
         )
+
+
+def make_room(cache: Path, needed: int, limit: int, mine: Path) -> None:
+    """Delete features of other trainings than `mine`, oldest first, until `check_room` holds."""
+    kept = [(place, size) for place, size in _kept(cache) if place.stem != mine.stem]
+    total = sum(size for _, size in kept)
+    free = shutil.disk_usage(cache).free
+    for place, size in kept:
+        if total + needed <= limit and free >= needed + _SPARE_BYTES:
+            break
+        place.unlink()
+        total, free = total - size, free + size
+
+
+def _kept(cache: Path) -> list[tuple[Path, int]]:
+    """Return features and unfinished ones in a cache with their sizes, the oldest first."""
+    places = [place for suffix in (_SUFFIX, _DRAFT) for place in cache.glob(f"*{suffix}")]
+    facts = [(place, place.stat()) for place in places]
+    return [(p, s.st_size) for p, s in sorted(facts, key=lambda fact: fact[1].st_mtime)]
+
+
+@contextmanager
+def held(cache: Path) -> Iterator[None]:
+    """Keep other trainings out of a cache: they might delete what this one reads.
+
+    Raises `SetupError` if one is in it.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(cache / ".lock", timeout=0):
+            yield
+    except Timeout:
+        raise SetupError(
+            f"Another training is using the cache {cache}: wait for it, or name another --cache."
+        ) from None
+
+
+def missing_bytes(place: Path, cut: str, originals: int, copies: int, size: int) -> int:
+    """Return how many bytes of `predicted_bytes` are not on disk yet, with the originals' inputs.
+
+    `place` is the file of the features, perhaps begun.
+    """
+    rows = originals + copies
+    inputs = size * size
+    features = predicted_bytes(cut, rows, size) - rows * inputs
+    if is_whole(place, cut, rows, size):
+        return copies * inputs
+    draft = place.with_suffix(_DRAFT)
+    return copies * inputs + features - (draft.stat().st_size if draft.exists() else 0)
+
+
+def is_whole(place: Path, cut: str, rows: int, size: int) -> bool:
+    """Tell whether the features of so many images are in `place`, none missing."""
+    features = predicted_bytes(cut, rows, size) - rows * size * size
+    return cut != "input" and place.exists() and place.stat().st_size == features
 
 
 def gigabytes(size: int) -> str:
@@ -95,9 +144,9 @@ def compute(images: Rows, weights: Weights, cut: str, precision: str, place: Pat
     if cut == "input":
         return images
     shape = _shape(cut, images.shape[1])
-    if not place.exists():
-        draft = place.with_suffix(".part")
-        with quiet_stderr():
+    if not is_whole(place, cut, len(images), images.shape[1]):
+        draft = place.with_suffix(_DRAFT)
+        with quiet_stderr(), deferred():
             function = _compiled(images.shape[1], weights, cut, precision)
         try:
             _append(draft, images, function, shape)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scanner import bundle as bundles
+from scanner.interrupts import deferred
 from scanner.manifest import versions
 from scanner.predictor import Predictor
 from scanner.records import write_atomically
@@ -22,7 +23,7 @@ from training.fit import Fitted, Recipe
 from training.lesson import Lesson
 from training.results import card, metrics
 from training.results.gallery import Chosen, Judged, examples, failures
-from training.results.measure import Judgement, agreement, all_figures, judge, with_temperature
+from training.results.measure import Judgement, agreement, all_figures, judge, recalibrated
 from training.results.report import METRICS, TrainingReport, render
 from training.start import Start
 
@@ -32,6 +33,16 @@ Stored = dict[str, npt.NDArray[Any]]
 _PRECISION_IMAGES = 1000
 # Of each class, on the contact sheet of the report.
 _ROWS_OF_SHEET = 2
+# What metrics.json has of the card beside the figures.
+_IN_METRICS = (
+    "intended_use",
+    "known_limits",
+    "data",
+    "preprocess",
+    "recipe",
+    "weights",
+    "versions",
+)
 _PARTS = (*split.PARTS, split.LEFT_OUT)
 
 TRAINED = {"none": "the head", "block5": "block5 and the head", "all": "all layers"}
@@ -57,12 +68,13 @@ class Measured:
     """The bundle as it is shipped on validation and test images, and what follows from that.
 
     `figures` are what ``metrics.json`` holds, `test` the judged test images, `precisions` how far
-    coarser arithmetic agrees with float32.
+    coarser arithmetic agrees with float32, `device` what they were judged on.
     """
 
     figures: metrics.Figures
     test: Judgement
     precisions: dict[str, Any]
+    device: str
 
     @property
     def temperature(self) -> float:
@@ -85,18 +97,21 @@ def measure(outcome: Outcome, stored: Stored, say: Say) -> Measured:
         {},
         outcome.recipe.architecture,
     )
-    full = Predictor(raw, precision="float32")
+    with deferred():
+        full = Predictor(raw, precision="float32")
     inputs, targets = taught.data.inputs, taught.targets
     raw_validation = judge(full, inputs, taught.part(0, split.VALIDATION), targets)
     raw_test = judge(full, inputs, taught.part(0, split.TEST), targets)
     temperature = round(
         metrics.fit_temperature(raw_validation.targets, raw_validation.predictions.probabilities), 4
     )
-    validation = with_temperature(raw_validation, temperature)
-    test = with_temperature(raw_test, temperature)
+    validation = recalibrated(raw_validation, temperature)
+    test = recalibrated(raw_test, temperature)
     # The images are in the order of their folders: the first would all be of one class.
     few = np.random.default_rng(0).permutation(validation.rows)[:_PRECISION_IMAGES]
-    coarse = judge(Predictor(raw, precision="bfloat16"), inputs, few, targets)
+    with deferred():
+        other = Predictor(raw, precision="bfloat16")
+    coarse = judge(other, inputs, few, targets)
     figures = {
         "format": 1,
         "classes": classes,
@@ -122,7 +137,10 @@ def measure(outcome: Outcome, stored: Stored, say: Say) -> Measured:
     }
     exact = _only(validation, few)
     return Measured(
-        figures, test, {"bfloat16": agreement(exact, with_temperature(coarse, temperature))}
+        figures,
+        test,
+        {"bfloat16": agreement(exact, recalibrated(coarse, temperature))},
+        full.device,
     )
 
 
@@ -184,9 +202,19 @@ def save(
     }
     model_id = bundles.save(output, values, stored)
     values = {"id": model_id, **values}
-    write_atomically(output / METRICS, json.dumps(figures, indent=2, ensure_ascii=False) + "\n")
+    # What differs between two runs of the same training is under one key.
+    run = {
+        "model": model_id,
+        "device": measured.device,
+        "seconds": {stage: round(spent, 1) for stage, spent in seconds.items()},
+        "peak_memory_bytes": peak_memory(),
+    }
+    document = {**figures, **{name: values[name] for name in _IN_METRICS}, "run": run}
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    write_atomically(output / METRICS, text + "\n")
+    split.save_parts(output, taught.data.digests, taught.plan.rounds[0])
     write_atomically(output / "README.md", card.as_markdown(values))
-    render(output, _report(outcome, measured, values, seconds))
+    render(output, _report(outcome, measured, values, run))
     say(metrics.as_text(figures["test"]["all"], taught.classes))
     if figures["folds"]:
         say(card.folds_text(figures["folds"]))
@@ -207,12 +235,14 @@ def _about_data(taught: Lesson) -> dict[str, Any]:
         "groups": len(set(taught.plan.groups.tolist())),
         "joined": taught.plan.joined,
         "crossing": taught.plan.crossing,
+        "crossing_text": taught.plan.crossing_text,
+        "seen_before": taught.plan.seen,
         "copies": int(taught.copies.sum()),
     }
 
 
 def _report(
-    outcome: Outcome, measured: Measured, values: dict[str, Any], seconds: dict[str, float]
+    outcome: Outcome, measured: Measured, values: dict[str, Any], run: dict[str, Any]
 ) -> TrainingReport:
     taught = outcome.lesson
     names = [taught.data.names[row] for row in measured.test.rows]
@@ -224,13 +254,14 @@ def _report(
         taught.classes,
     )
     sheet = _contact_sheet(taught, outcome.recipe) if outcome.recipe.copies else None
-    run = {f"Time for {stage}": f"{spent:.0f} s" for stage, spent in seconds.items()}
-    run["Peak memory"] = f"{peak_memory() / 2**20:.0f} MB"
+    facts = {"Device": run["device"]}
+    facts |= {f"Time for {stage}": f"{spent:.0f} s" for stage, spent in run["seconds"].items()}
+    facts["Peak memory"] = f"{run['peak_memory_bytes'] / 2**20:.0f} MB"
     return TrainingReport(
         title=f"Training of {outcome.name}",
         card=values,
         metrics=measured.figures,
-        facts={"run": run},
+        facts={"run": facts},
         contact_sheet=sheet,
         examples=examples(judged),
         failures=failures(judged),

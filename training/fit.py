@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from scanner.errors import SetupError
 from scanner.interrupts import deferred
 from scanner.network import Weights, build_tail, quiet_stderr
 from training.checkpoint import Checkpoint
@@ -110,6 +111,11 @@ def fit(
             shares = draw.weights(targets[rows]) if recipe.class_weights else np.ones(len(rows))
             trained = _pass(model, features, targets, rows, shares, recipe.batch_size, shown)
             checked = _judged(model, features, targets, validation)
+            if not np.isfinite([*trained, *checked]).all():
+                raise SetupError(
+                    f"Epoch {epoch + 1} diverged (loss {trained[0]:g}): give a smaller "
+                    f"--learning-rate than {recipe.learning_rate:g}."
+                )
             state.add(
                 model,
                 {
@@ -177,6 +183,7 @@ def _pass(
         some = some[np.argsort(rows[some], kind="stable")]
         batch, wanted = features[rows[some]], targets[rows[some]]
         with deferred():
+            model.reset_metrics()  # before Keras 3.15 they average over everything since compile
             result = model.train_on_batch(_as_input(batch), wanted, sample_weight=shares[some])
         total += len(some) * np.array(result, dtype=np.float64)
         shown.update(1)
@@ -194,6 +201,7 @@ def _judged(
     total = np.zeros(2)
     for some in _batches(rows):
         with deferred():
+            model.reset_metrics()
             result = model.test_on_batch(_as_input(features[some]), targets[some])
         total += len(some) * np.array(result, dtype=np.float64)
     loss, accuracy = total / len(rows)

@@ -1,6 +1,7 @@
 """What is taught: labelled images, their split, and augmented copies of those that teach."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +35,7 @@ class Lesson:
         inputs = self.data.inputs
         return Rows(inputs.path, inputs.dtype, inputs.shape[1:], len(self.row_targets))
 
-    @property
+    @cached_property
     def row_targets(self) -> Indices:
         """The class index of every row of `images`."""
         return np.concatenate([self.targets, np.repeat(self.targets, self.copies)])

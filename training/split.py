@@ -1,20 +1,26 @@
 """Train, validation and test parts that share neither a patient nor a near-duplicate image."""
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from scanner.errors import SetupError
+from scanner.records import write_atomically
+from training.data import tables
 from training.data.dataset import Dataset
 from training.near_duplicates import difference_hashes, groups
 
-TRAIN, VALIDATION, TEST = PARTS = ("train", "validation", "test")
+TRAIN, VALIDATION, TEST = PARTS = tables.PARTS
 # An image that is in no part: its group reaches into a hospital that is held out.
 LEFT_OUT = "left out"
 _SHARES = {TRAIN: 0.8, VALIDATION: 0.1, TEST: 0.1}
+# In a bundle's folder: which images it was made from.
+_SPLIT = "split.json"
 # Where the test images are given already, of the rest.
 _SHARES_OF_REST = {TRAIN: 0.9, VALIDATION: 0.1}
 
@@ -24,9 +30,11 @@ class Plan:
     """Which images teach, choose and test, in one round or in one for each fold.
 
     `rounds` holds, for each, the part (N,) of every image; `groups` (N,) are the patients and
-    near-duplicates that were kept together; `joined` images share a group with another, `crossing`
-    of them would have leaked into another part, had the split been by image. `text` says how it
-    was split, `held_out` names the source that is the test set, if one is.
+    near-duplicates that were kept together, `joined` images share a group with another. `crossing`
+    have one of their group in another part: in a split by image, from which `rounds` differ, or, if
+    `as_given`, in the parts that the data names itself. `seen` images taught or chose the model
+    that is retrained. `text` says how it was split, `held_out` names the source that is the test
+    set, if one is.
     """
 
     rounds: list[npt.NDArray[np.str_]]
@@ -35,41 +43,113 @@ class Plan:
     crossing: int
     text: str
     held_out: str = ""
+    as_given: bool = False
+    seen: int = 0
+
+    @property
+    def crossing_text(self) -> str:
+        """What `crossing` means, as a half-sentence."""
+        if self.as_given:
+            return (
+                f"{self.crossing} images have one of these in another of the data's own parts"
+                + (": the figures are too good" if self.crossing else "")
+            )
+        return f"{self.crossing} would have leaked into another part in a split by image"
 
 
-def plan(data: Dataset, folds: int, hold_out: str, seed: int) -> Plan:
+def plan(
+    data: Dataset, folds: int, hold_out: str, seed: int, known: Mapping[str, str] | None = None
+) -> Plan:
     """Split labelled data by patient and near-duplicate, stratified by source and class.
 
     `folds` rounds, in each of which another part is the test set; with 0 one round of 80, 10 and
     10 %. The images of source `hold_out` are the test set if it is given, and groups that reach
-    into it are left out of training. Parts that the data names itself are kept.
+    into it are left out of training. Parts that the data names itself are kept. `known` maps
+    digests of images to the parts they had when the model was trained that is retrained now: what
+    taught or chose it does not test its successor.
 
     Raises `SetupError` if a part would be empty or a class missing in training.
     """
     group = groups(data.patients, difference_hashes(data.inputs))
     given = np.array(data.parts)
+    as_given = bool(given.astype(bool).any())
     strata = list(zip(data.sources, data.labels, strict=True))
     how = "by patient where the data names one, else by near-duplicate, stratified by source, class"
-    if hold_out:
-        rounds = [_without(data, hold_out, group, strata, seed)]
-        how += f"; source {hold_out} held out for testing"
-    elif given.astype(bool).any():
-        rounds = [_as_given(given, folds, group, strata, seed)]
+    if as_given:
+        rounds = [_as_given(data, given, folds, hold_out, group, strata, seed)]
         how = "as the data's own column or folders say" + (
             "" if VALIDATION in given else "; validation taken from the training part by group"
         )
+    elif hold_out:
+        rounds = [_without(data, hold_out, group, strata, seed)]
+        how += f"; source {hold_out} held out for testing"
     elif folds:
         rounds = _folds(group, strata, folds, seed)
         how += f"; {folds} folds"
     else:
         rounds = [split(strata, group, _SHARES, seed)]
+    seen = _seen(data, group, known or {})
+    chosen_by_us = not (as_given or hold_out)
+    rounds = [_apart(parts, seen, bool(folds), chosen_by_us) for parts in rounds]
     for parts in rounds:
         _check(data, parts)
-    compared = (
-        given if given.astype(bool).all() else split(strata, np.arange(len(data)), _SHARES, seed)
-    )
+    compared = given if as_given else split(strata, np.arange(len(data)), _SHARES, seed)
     sizes = np.bincount(group)
-    return Plan(rounds, group, int(sizes[sizes > 1].sum()), leaking(group, compared), how, hold_out)
+    return Plan(
+        rounds,
+        group,
+        joined=int(sizes[sizes > 1].sum()),
+        crossing=leaking(group, compared),
+        text=how,
+        held_out=hold_out,
+        as_given=as_given,
+        seen=int(np.isin(seen, (TRAIN, VALIDATION)).sum()),
+    )
+
+
+def save_parts(folder: Path, digests: list[str], parts: npt.NDArray[np.str_]) -> None:
+    """Write which images (by digest) were in which part into a bundle's folder."""
+    named: dict[str, list[str]] = {part: [] for part in PARTS}
+    for digest, part in zip(digests, parts, strict=True):
+        if part in named:
+            named[str(part)].append(digest)
+    write_atomically(folder / _SPLIT, json.dumps(named, indent=0) + "\n")
+
+
+def load_parts(folder: Path) -> dict[str, str]:
+    """Return the part of each image (by digest) that a bundle was made from; none if not noted."""
+    try:
+        named = json.loads((folder / _SPLIT).read_text(encoding="utf-8"))
+        return {digest: part for part in PARTS for digest in named[part]}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SetupError(f"{folder / _SPLIT} cannot be read ({error}): copy it again.") from error
+
+
+def _seen(
+    data: Dataset, group: npt.NDArray[np.int64], known: Mapping[str, str]
+) -> npt.NDArray[np.str_]:
+    """Return the part (N,) that an image's group had before, the most taught of its members'."""
+    before = np.full(len(data), "", dtype="<U10")
+    if not known:
+        return before
+    told = np.array([known.get(digest, "") for digest in data.digests])
+    for part in (TEST, VALIDATION, TRAIN):
+        before[np.isin(group, group[told == part])] = part
+    return before
+
+
+def _apart(
+    parts: npt.NDArray[np.str_], seen: npt.NDArray[np.str_], folds: bool, chosen_by_us: bool
+) -> npt.NDArray[np.str_]:
+    """Return the parts with nothing in the test part that taught or chose the model before."""
+    used = np.isin(seen, (TRAIN, VALIDATION))
+    if not chosen_by_us:
+        return np.where(used & (parts == TEST), LEFT_OUT, parts)
+    if folds:
+        return np.where(used & (parts == TEST), TRAIN, parts)
+    return np.where(seen != "", seen, parts)
 
 
 def leaking(group: npt.NDArray[np.int64], parts: npt.NDArray[np.str_]) -> int:
@@ -154,16 +234,25 @@ def _without(
 
 
 def _as_given(
+    data: Dataset,
     given: npt.NDArray[np.str_],
     folds: int,
+    hold_out: str,
     group: npt.NDArray[np.int64],
     strata: list[tuple[str, str]],
     seed: int,
 ) -> npt.NDArray[np.str_]:
-    if folds:
+    if folds or hold_out:
+        option = "--folds" if folds else "--hold-out-source"
         raise SetupError(
-            "The data says itself what is for testing: leave --folds out, or the split."
+            f"{option} chooses the test images, but the data names its own: leave out one of them."
         )
+    if TEST not in given:
+        raise SetupError("The data names parts but none for testing: add one, or name no parts.")
+    # Reviewed images have no part of their own; those of a patient who tests do not teach.
+    joined = np.array(data.sources) == tables.REVIEWED_SOURCE
+    others = np.isin(group, group[np.isin(given, (VALIDATION, TEST))])
+    given = np.where(joined & others & (given == TRAIN), LEFT_OUT, given)
     if VALIDATION in given:
         return given
     parts = _rest(given == TRAIN, group, strata, seed)

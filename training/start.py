@@ -1,7 +1,7 @@
 """What a training starts from: ImageNet's weights, random ones, or a trained bundle."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from scanner import bundle
 from scanner.errors import SetupError
 from scanner.network import Weights
 from scanner.preprocess import PreprocessSpec
+from training.split import load_parts
 from training.weights import content_hash, imagenet
 
 
@@ -18,7 +19,8 @@ class Start:
     """The weights before the first step, and where they come from.
 
     `weights` are the backbone's, with a head if a bundle is retrained, or empty if everything
-    starts at random; `classes` are the bundle's. `text` and `sha256` go into the new card.
+    starts at random; `classes` are the bundle's, `parts` those that its images had, by digest.
+    `text` and `sha256` go into the new card.
     """
 
     weights: Weights
@@ -27,6 +29,7 @@ class Start:
     spec: PreprocessSpec
     text: str
     sha256: str
+    parts: Mapping[str, str] = field(default_factory=dict)
 
 
 def begin(architecture: str, weights: Path | None, retrained: Path | None) -> Start:
@@ -63,6 +66,7 @@ def _from_bundle(folder: Path, architecture: str, weights: Path | None) -> Start
         loaded.spec,
         f"model {loaded.card.get('name', 'unnamed')} {loaded.id}",
         content_hash(loaded.weights),
+        load_parts(folder),
     )
 
 

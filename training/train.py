@@ -1,8 +1,9 @@
 """`cxr-scan train` from data to bundle: load, split, features, fit, measure, save."""
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 
 from scanner import bundle as bundles
 from scanner.errors import SetupError
+from scanner.interrupts import deferred
 from scanner.network import Weights, quiet_stderr, visible_gpus
 from training import augment, features, finish, lesson, near_duplicates, split, unfinished
 from training.data import dataset
@@ -65,19 +67,22 @@ def train(settings: TrainSettings, say: Say) -> str | None:
     """
     if not settings.dry_run:
         unfinished.check(settings.output, settings.resume)
-    with quiet_stderr():
+    with quiet_stderr(), deferred():
         visible_gpus()
     start = begin(settings.recipe.architecture, settings.weights, settings.retrained)
     say(f"starting from {start.text}")
+    settings = replace(settings, recipe=replace(settings.recipe, size=start.spec.size))
     try:
         with (
             unfinished.passing_folder() if settings.dry_run else unfinished.folder(settings.output)
         ) as work:
             return _train(settings, start, work, say)
+    except BrokenPipeError:
+        raise  # nobody reads what is said: that is no fault of a file
     except OSError as error:
         raise SetupError(
-            f"The training cannot write {error.filename or settings.output} ({error.strerror}): "
-            "make room or give write permission, then continue with --resume."
+            f"The training cannot go on: {error.filename or settings.output}: {error.strerror}. "
+            "Make room or give permission; what was begun continues with --resume."
         ) from error
 
 
@@ -87,23 +92,41 @@ def _train(settings: TrainSettings, start: Start, work: Path, say: Say) -> str |
         data = dataset.load(replace(settings.data, known=start.classes), start.spec, work)
     for line in dataset.describe(data):
         say(line)
-    plan = split.plan(data, settings.folds, settings.hold_out, recipe.seed)
+    plan = split.plan(data, settings.folds, settings.hold_out, recipe.seed, start.parts)
     _say_plan(plan, say)
     taught = lesson.prepare(data, joined(start, data.classes), plan, recipe)
-    place = _place_of_features(settings, taught, start, work, say)
+    cache = settings.cache or (settings.output if settings.dry_run else work)
+    place = _place_of_features(cache, taught, start, recipe)
+    needed = _say_cache(place, taught, settings, say)
+    features.check_room(cache, needed, settings.cache_limit)
     if settings.dry_run:
         say("dry run: nothing was trained")
         return None
-    unfinished.note(work, _options(settings, data.fingerprint, start))
+    unfinished.note(work, _options(settings, taught, start))
+    # The work folder is held already.
+    with features.held(cache) if settings.cache else nullcontext():
+        features.make_room(cache, needed, settings.cache_limit, place)
+        return _teach(settings, taught, start, work, place, clock, say)
+
+
+def _teach(
+    settings: TrainSettings,
+    taught: Lesson,
+    start: Start,
+    work: Path,
+    place: Path,
+    clock: Clock,
+    say: Say,
+) -> str:
+    recipe, weights = settings.recipe, with_classes(start, taught.classes)
     with clock.stage("augmenting"):
         lesson.add_copies(taught, recipe)
-    weights = with_classes(start, taught.classes)
     with clock.stage("features"):
         cached = features.compute(taught.images, weights, recipe.cut, recipe.precision, place)
     with clock.stage("epochs"):
         fitted = [
             _fit_round(number, taught, cached, weights, recipe, work, say)
-            for number in range(len(plan.rounds))
+            for number in range(len(taught.plan.rounds))
         ]
     folds = None
     if settings.folds:
@@ -113,10 +136,7 @@ def _train(settings: TrainSettings, start: Start, work: Path, say: Say) -> str |
     with clock.stage("measuring"):
         stored = bundles.quantise({**weights, **fitted[0].weights})
         measured = finish.measure(outcome, stored, say)
-    model_id = finish.save(outcome, stored, measured, settings.output, clock.seconds, say)
-    if settings.cache is None:
-        place.unlink(missing_ok=True)
-    return model_id
+    return finish.save(outcome, stored, measured, settings.output, clock.seconds, say)
 
 
 def _say_plan(plan: split.Plan, say: Say) -> None:
@@ -128,30 +148,30 @@ def _say_plan(plan: split.Plan, say: Say) -> None:
     say(
         f"{plan.joined} images are of one patient with another, or near-duplicates (at most "
         f"{near_duplicates.NEAR_DUPLICATE_BITS} of 256 bits of their hashes differ); "
-        f"{plan.crossing} would have leaked into another part in a split by image"
+        f"{plan.crossing_text}"
     )
+    if plan.seen:
+        say(f"{plan.seen} images taught the model before: none of them tests this one")
 
 
-def _place_of_features(
-    settings: TrainSettings, taught: Lesson, start: Start, work: Path, say: Say
-) -> Path:
-    """Return the file for the features; say what the cache takes, and make room for it."""
-    recipe = settings.recipe
-    cache = settings.cache or work
+def _place_of_features(cache: Path, taught: Lesson, start: Start, recipe: Recipe) -> Path:
     key = features.key(taught.data.fingerprint, start.weights, taught.copies, _making(recipe))
-    place = features.place_of(cache, key)
-    rows = len(taught.row_targets)
-    needed = features.predicted_bytes(recipe.cut, rows, recipe.size)
-    what = f"cache: {features.gigabytes(needed)} for {len(taught.data)} images"
-    if taught.copies.any():
-        what += f" and {int(taught.copies.sum())} augmented copies"
-    if place.exists():
+    return features.place_of(cache, key)
+
+
+def _say_cache(place: Path, taught: Lesson, settings: TrainSettings, say: Say) -> int:
+    """Say what the cache takes; return how many bytes of it are not on disk yet."""
+    recipe, copies = settings.recipe, int(taught.copies.sum())
+    rows = len(taught.data) + copies
+    what = f"cache: {features.gigabytes(features.predicted_bytes(recipe.cut, rows, recipe.size))}"
+    what += f" for {len(taught.data)} images"
+    if copies:
+        what += f" and {copies} augmented copies"
+    if features.is_whole(place, recipe.cut, rows, recipe.size):
         say(what + ", features are there already")
-        return place
-    say(f"{what}, at most {features.gigabytes(settings.cache_limit)} (--cache-limit)")
-    cache.mkdir(parents=True, exist_ok=True)
-    features.make_room(cache, needed, settings.cache_limit)
-    return place
+    else:
+        say(f"{what}, at most {features.gigabytes(settings.cache_limit)} (--cache-limit)")
+    return features.missing_bytes(place, recipe.cut, len(taught.data), copies, recipe.size)
 
 
 def _making(recipe: Recipe) -> str:
@@ -162,14 +182,17 @@ def _making(recipe: Recipe) -> str:
     return " ".join(words)
 
 
-def _options(settings: TrainSettings, fingerprint: str, start: Start) -> dict[str, Any]:
+def _options(settings: TrainSettings, taught: Lesson, start: Start) -> dict[str, Any]:
     """Return what the result depends on, to tell whether a training may be continued."""
-    recipe = {k: v for k, v in asdict(settings.recipe).items() if k not in _MAY_CHANGE}
+    # Folds of different lengths would be one table of unlike things.
+    free = () if settings.folds else _MAY_CHANGE
+    parts = "\n".join(",".join(one) for one in taught.plan.rounds)
     return {
-        **recipe,
+        **{k: v for k, v in asdict(settings.recipe).items() if k not in free},
         "folds": settings.folds,
         "hold_out_source": settings.hold_out,
-        "data": fingerprint,
+        "data": taught.data.fingerprint,
+        "split": hashlib.sha256(parts.encode()).hexdigest()[:16],
         "start": f"{start.text} {start.sha256[:12]}".strip(),
         "classes": list(settings.data.classes),
     }

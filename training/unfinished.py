@@ -14,18 +14,27 @@ from scanner.bundle import CARD
 from scanner.errors import SetupError
 from scanner.records import write_atomically
 from training import checkpoint
+from training.results.report import METRICS, REPORT
 
 # Below the output folder: /tmp is memory on many machines, and a cache may be large.
 _WORK = "unfinished"
 _OPTIONS = "options.json"
 _STATES = "round-{}.safetensors"
+# What a training writes beside the model, and somebody else may have written before.
+_WRITTEN = ("README.md", METRICS, REPORT)
 
 
 def check(output: Path, resume: bool) -> None:
     """Raise `SetupError` if a training may not begin, or not be continued, in `output`."""
     begun = (output / _WORK / _OPTIONS).exists()
-    if (output / CARD).exists():
+    if (output / CARD).exists() and not (begun and resume):
         raise SetupError(f"{output} holds a model already: choose another --output.")
+    others = [name for name in _WRITTEN if (output / name).exists()]
+    if others and not begun:
+        raise SetupError(
+            f"{output} holds {' and '.join(others)}, which would be overwritten: choose another "
+            "--output."
+        )
     if begun and not resume:
         raise SetupError(
             f"{output} holds an unfinished training: continue it with --resume, or delete "
@@ -88,14 +97,15 @@ def in_words(output: Path) -> str:
     """Return what an interrupted training left behind, and how to go on."""
     work = output / _WORK
     again = "the same command with --resume continues"
-    states = sorted(work.glob(_STATES.format("*")))
+    states = list(work.glob(_STATES.format("*")))
     if not (work / _OPTIONS).exists():
         return "Interrupted before anything was kept: run the same command again."
     if not states:
         return f"Interrupted. What was computed is in {work}; {again}."
-    epochs, best, accuracy = checkpoint.summary(states[-1])
+    epochs, best, accuracy = checkpoint.summary(state(work, len(states) - 1))
+    which = f" of round {len(states)}" if len(states) > 1 else ""
     return (
-        f"Interrupted after epoch {epochs}. The best weights so far (epoch {best}, validation "
-        f"accuracy {accuracy:.4f}) are kept in {work}; {again}, with --epochs {epochs} it makes "
-        "the model of what is there."
+        f"Interrupted after epoch {epochs}{which}. The best weights so far (epoch {best}, "
+        f"validation accuracy {accuracy:.4f}) are kept in {work}; {again}"
+        + ("." if which else f", with --epochs {epochs} it makes the model of what is there.")
     )

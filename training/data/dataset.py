@@ -47,11 +47,11 @@ class Dataset:
     """All images: `inputs` (N, size, size) uint8 on disk, and what is known of each.
 
     `labels` are names out of `classes`; `names` are for people; `patients`, `sources`, `masks`
-    (absolute paths) and `parts` (train, validation or test) are empty texts where the data says
-    nothing. `value_range` is that of arrays as stored. `left_out` counts what was not taken, by
-    reason. `fingerprint` is 16 hexadecimal digits of a hash over inputs and labels. `duplicates`
-    counts images with the same input as an earlier one, `contradictions` those of them whose
-    label is another.
+    (absolute paths, counted for people so far) and `parts` (train, validation or test) are empty
+    texts where the data says nothing. `value_range` is that of arrays as stored. `left_out` counts
+    what was not taken, by reason. `fingerprint` is 16 hexadecimal digits of a hash over inputs and
+    labels, `digests` one of each input. `duplicates` counts images with the same input as an
+    earlier one, `contradictions` those of them whose label is another.
     """
 
     inputs: Rows
@@ -66,6 +66,7 @@ class Dataset:
     value_range: tuple[float, float] | None = None
     left_out: Counter[str] = field(default_factory=Counter)
     fingerprint: str = ""
+    digests: list[str] = field(default_factory=list)
     duplicates: int = 0
     contradictions: int = 0
 
@@ -163,6 +164,7 @@ def _dataset(
         value_range=found[-1].value_range,
         left_out=left_out,
         fingerprint=store.fingerprint(),
+        digests=store.digests(),
         duplicates=duplicates,
         contradictions=contradictions,
     )

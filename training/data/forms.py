@@ -1,5 +1,6 @@
 """What every form of labelled data comes to: a list of images that are known but not yet read."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,8 @@ from scanner.errors import SetupError
 from scanner.preprocess import PreprocessSpec
 from scanner.walk import Source
 
-_WORKERS = 2
+# As a scan: more processes than this wait for the disk.
+_MAX_WORKERS = 8
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def _read(paths: list[Path], positions: Sequence[int], spec: PreprocessSpec) -> 
     # Without a key: pseudonyms only join the images of a patient here, and are not stored.
     settings = ReadSettings(spec, key=b"")
     sources = [Source(paths[i], paths[i].name, -1, -1) for i in positions]
-    with Decoders(settings, workers=_WORKERS, lookahead=64) as decoders:
+    with Decoders(settings, min(os.cpu_count() or 1, _MAX_WORKERS), lookahead=64) as decoders:
         for _, reading in decoders.read(sources):
             reason = reading.reason or "no image"
             yield Picture(reading.model_input, reason, reading.header.patient)

@@ -46,7 +46,7 @@ class InputStore:
     def add(self, model_input: npt.NDArray[np.uint8], item: Item, *, reviewed: bool) -> None:
         """Append one image, unless it is one that was reviewed."""
         data = model_input.tobytes()
-        digest = hashlib.blake2b(data, digest_size=16).digest()
+        digest = hashlib.blake2b(data, digest_size=8).digest()
         if (position := self._reviewed.get(digest)) is not None:
             self.superseded += 1
             known = self.items[position]
@@ -76,6 +76,10 @@ class InputStore:
         digest = self._fingerprint.copy()
         digest.update("\n".join(item.label for item in self.items).encode())
         return digest.hexdigest()[:16]
+
+    def digests(self) -> list[str]:
+        """Return a hash of each input, by which the same image is known in other data."""
+        return [digest.hex() for digest in self._digests]
 
     def duplicates(self) -> tuple[int, int]:
         """Return how many images repeat an earlier one, and how many of those its label not."""

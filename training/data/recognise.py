@@ -56,6 +56,12 @@ def _in_folder(
         files = (folder / (images or arrays.IMAGES), folder / (labels or arrays.LABELS))
         return arrays.in_npy(*files, value_range)
     if folders.class_folders(folder, vocabulary):
+        if tables_beside := [file for file in by_suffix[".csv"] if tables.is_labelled(file)]:
+            raise SetupError(
+                f"{folder} holds class folders and {_names(tables_beside)}, which has labels too: "
+                "--labels FILE takes the labels from the table; move it away for those of the "
+                "folders."
+            )
         return folders.by_class(folder, vocabulary)
     if len(by_suffix[".csv"]) == 1:
         return tables.from_csv(by_suffix[".csv"][0])

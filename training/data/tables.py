@@ -73,6 +73,12 @@ def from_csv(file: Path, root: Path | None = None) -> Found:
     return of_files(f"files that {file.name} names", paths, items, +left_out)
 
 
+def is_labelled(file: Path) -> bool:
+    """Tell whether a CSV has the columns of `from_csv`."""
+    table = _read(file)
+    return _column(table, _PATH) is not None and _column(table, _LABEL) is not None
+
+
 def is_review(file: Path) -> bool:
     """Tell whether a CSV holds the decisions of a review instead of labels."""
     columns = _read(file).columns

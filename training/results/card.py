@@ -13,6 +13,7 @@ from training.results import metrics
 
 # How bundles were split whose cards do not say it.
 _SPLIT = "by patient where the data names one, else by near-duplicate"
+_CROSSING = "{} would have leaked into another part in a split by image"
 
 
 def as_markdown(card: dict[str, Any]) -> str:
@@ -34,8 +35,9 @@ def as_markdown(card: dict[str, Any]) -> str:
         "",
         "## Held-out images",
         "",
-        f"Split {card['data'].get('split', _SPLIT)}; {card['data']['crossing']} images would have "
-        "had a near-duplicate or the same patient in another part, had the split been by image.",
+        f"Split {card['data'].get('split', _SPLIT)}; "
+        + card["data"].get("crossing_text", _CROSSING.format(card["data"]["crossing"]))
+        + ".",
         "",
         f"| images of | n | accuracy (95 %) | macro F1 | AUC {card['classes'][0]} |",
         "|---|---|---|---|---|",
@@ -169,7 +171,7 @@ def recipe_text(recipe: Recipe, start: str, fitted: Fitted) -> str:
     )
     return (
         f"{recipe.architecture} from {start}, {trained} for {len(fitted.history)} epochs with Adam "
-        f"({recipe.learning_rate:g} falling as a cosine over {recipe.epochs}, batches of "
+        f"({recipe.learning_rate:g} falling as a cosine, batches of "
         f"{recipe.batch_size}, seed {recipe.seed}) on categorical cross-entropy; {copies}, {rare}; "
         f"the epoch of the best validation accuracy ({fitted.best_epoch}) was kept and its "
         "convolutions stored as int8 per channel."

@@ -1,5 +1,7 @@
 """95 % intervals of the figures: Wilson's for shares, a seeded bootstrap over images for others."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,10 +23,23 @@ def wilson(successes: int, trials: int) -> list[float] | None:
     return [rounded(interval.low), rounded(interval.high)]
 
 
-def bootstrap_f1(confusion: Targets, resamples: int) -> tuple[FloatArray, FloatArray]:
-    """Return F1 of each class (R, C), NaN where undefined, and macro F1 (R,) of resampled images.
+@dataclass(frozen=True)
+class Drawn:
+    """Figures of resampled images: `f1` of each class (R, C), NaN where undefined.
 
-    Drawing N images again is drawing the cells of their confusion matrix from a multinomial.
+    `macro` and `weighted` map precision, recall and f1 to their averages (R,) over the classes that
+    have images.
+    """
+
+    f1: FloatArray
+    macro: dict[str, FloatArray]
+    weighted: dict[str, FloatArray]
+
+
+def bootstrap(confusion: Targets, resamples: int) -> Drawn:
+    """Return the figures of N images drawn again and again from those of a confusion matrix (C, C).
+
+    Drawing images is drawing the cells of their confusion matrix from a multinomial.
     """
     images = confusion.sum()
     random = np.random.default_rng(_SEED)
@@ -34,7 +49,17 @@ def bootstrap_f1(confusion: Targets, resamples: int) -> tuple[FloatArray, FloatA
     right = np.diagonal(drawn, axis1=1, axis2=2)
     with np.errstate(invalid="ignore"):
         f1 = 2 * right / (support + named)
-    return f1, np.nanmean(np.where(support > 0, f1, np.nan), axis=1)
+        figures = {
+            "precision": np.where(named > 0, right / named, 0.0),
+            "recall": right / support,
+            "f1": f1,
+        }
+    macro, weighted = {}, {}
+    for name, values in figures.items():
+        present = np.where(support > 0, values, np.nan)
+        macro[name] = np.nanmean(present, axis=1)
+        weighted[name] = np.nansum(present * support, axis=1) / images
+    return Drawn(f1, macro, weighted)
 
 
 def auc_interval(
@@ -57,6 +82,12 @@ def auc_interval(
             # Mann and Whitney: the share of pairs in which the positive ranks higher, ties half.
             drawn[number] = positives @ (np.cumsum(negatives) - negatives / 2) / pairs
     return percentiles(drawn)
+
+
+def resampled(statistic: Callable[[Targets], float], images: int, resamples: int) -> FloatArray:
+    """Return a statistic (R,) of indices (N,) of images that are drawn again and again, seeded."""
+    random = np.random.default_rng(_SEED)
+    return np.array([statistic(random.integers(images, size=images)) for _ in range(resamples)])
 
 
 def percentiles(drawn: FloatArray) -> list[float] | None:

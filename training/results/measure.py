@@ -42,7 +42,7 @@ def judge(predictor: Predictor, inputs: Rows, rows: Indices, targets: Indices) -
     return Judgement(rows, targets[rows], joined)
 
 
-def with_temperature(judged: Judgement, temperature: float) -> Judgement:
+def recalibrated(judged: Judgement, temperature: float) -> Judgement:
     """Return the judgement of a network at temperature 1 as it is at another."""
     predictions = judged.predictions
     calibrated = metrics.with_temperature(predictions.probabilities, temperature)

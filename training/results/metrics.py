@@ -19,8 +19,9 @@ from training.results.intervals import (
     FloatArray,
     Targets,
     auc_interval,
-    bootstrap_f1,
+    bootstrap,
     percentiles,
+    resampled,
     rounded,
     wilson,
 )
@@ -30,6 +31,7 @@ Figures = dict[str, Any]
 # The share of positives that the rule "sensitive" must find on the validation images.
 SENSITIVE = 0.95
 CALIBRATION_BINS = 15
+CALIBRATION_RESAMPLES = 1000
 _MAX_ROC_POINTS = 200
 
 
@@ -50,19 +52,22 @@ def figures(
     indices = np.arange(len(classes))
     confusion = confusion_matrix(targets, predicted, labels=indices)
     right, support = confusion.diagonal(), confusion.sum(axis=1)
-    drawn, drawn_macro = bootstrap_f1(confusion, resamples)
+    drawn = bootstrap(confusion, resamples)
     macro = _average(targets, predicted, indices[support > 0], "macro")
     return {
         "images": len(targets),
         "accuracy": rounded(right.sum() / len(targets)),
         "accuracy_95": wilson(int(right.sum()), len(targets)),
         "macro_f1": macro["f1"],
-        "macro_f1_95": percentiles(drawn_macro),
-        "macro": macro,
-        "weighted": _average(targets, predicted, indices[support > 0], "weighted"),
+        "macro_f1_95": percentiles(drawn.macro["f1"]),
+        "macro": {**macro, **_intervals(drawn.macro)},
+        "weighted": {
+            **_average(targets, predicted, indices[support > 0], "weighted"),
+            **_intervals(drawn.weighted),
+        },
         "per_class": {
             name: _one_class(
-                targets == index, predicted == index, probabilities[:, index], drawn[:, index]
+                targets == index, predicted == index, probabilities[:, index], drawn.f1[:, index]
             )
             for index, name in enumerate(classes)
         },
@@ -119,26 +124,31 @@ def roc_curves(
 def calibration(targets: Targets, probabilities: FloatArray) -> Figures:
     """Return the expected calibration error over 15 equal bins of confidence (Guo et al. 2017).
 
-    ``ece``, and ``bins`` with mean ``confidence``, ``accuracy`` and number of ``images`` of every
-    bin that is not empty.
+    ``ece`` with its bootstrapped interval ``ece_95``, and ``bins`` with mean ``confidence``,
+    ``accuracy`` and number of ``images`` of every bin that is not empty.
     """
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == targets
     edges = np.linspace(0, 1, CALIBRATION_BINS + 1)
     bins = np.digitize(confidence, edges[1:-1], right=True)
-    error, rows = 0.0, []
+    rows = []
     for number in np.unique(bins):
         inside = bins == number
-        sure, accurate = float(confidence[inside].mean()), float(right[inside].mean())
-        error += abs(accurate - sure) * float(inside.mean())
         rows.append(
             {
-                "confidence": rounded(sure),
-                "accuracy": rounded(accurate),
+                "confidence": rounded(confidence[inside].mean()),
+                "accuracy": rounded(right[inside].mean()),
                 "images": int(inside.sum()),
             }
         )
-    return {"ece": rounded(error), "bins": rows}
+
+    def error(images: npt.NDArray[np.int64]) -> float:
+        gaps = np.bincount(bins[images], (right - confidence)[images])
+        return float(np.abs(gaps).sum() / len(images))
+
+    everything = np.arange(len(targets))
+    drawn = resampled(error, len(targets), CALIBRATION_RESAMPLES)
+    return {"ece": rounded(error(everything)), "ece_95": percentiles(drawn), "bins": rows}
 
 
 def with_temperature(probabilities: FloatArray, temperature: float) -> FloatArray:
@@ -153,6 +163,8 @@ def with_temperature(probabilities: FloatArray, temperature: float) -> FloatArra
 
 def fit_temperature(targets: Targets, probabilities: FloatArray) -> float:
     """Return the temperature that makes the targets (N,) most likely (Guo et al. 2017)."""
+    if (probabilities.argmax(axis=1) == targets).all():
+        return 1.0  # the surer the likelier: nothing in such images says how sure to be
     labels = list(range(probabilities.shape[1]))
 
     def loss(log_temperature: float) -> float:
@@ -266,6 +278,10 @@ def _average(
     return {
         name: rounded(v) for name, v in zip(("precision", "recall", "f1"), averaged, strict=False)
     }
+
+
+def _intervals(drawn: dict[str, FloatArray]) -> dict[str, list[float] | None]:
+    return {f"{name}_95": percentiles(values) for name, values in drawn.items()}
 
 
 def _thresholds(positive: npt.NDArray[np.bool_], scores: FloatArray) -> dict[str, float]:
