@@ -57,6 +57,14 @@ def test_a_class_folder_becomes_a_bundle_that_scans(home: Path) -> None:
     assert {row["model"] for row in rows(home / "images-cxr")} == {card["id"]}
 
 
+def test_features_kept_in_a_cache_serve_the_next_training(home: Path) -> None:
+    for number, epochs in enumerate((1, 2)):
+        options = ("--fine-tune", "none", "--cache", "cache", "--epochs", epochs)
+        said = _train(home, "data", f"cached-{number}", *options)
+        assert ("features are there already" in said) == (number == 1)
+    assert len(list((home / "cache").glob("*.features"))) == 1
+
+
 def test_the_same_seed_gives_the_same_figures(home: Path) -> None:
     for output in ("first", "second"):
         _train(home, "data", output, "--fine-tune", "block5", "--epochs", "1", "--seed", "4")
