@@ -16,7 +16,7 @@ from scanner.errors import SetupError
 from scanner.predictor import Predictor
 from training.data.dataset import DataSettings, load
 from training.evaluate import EvaluateSettings, evaluate
-from training.split import save_parts
+from training.made_from import save_parts
 
 _LABELS = ("COVID", "Normal", "Viral Pneumonia")
 _POINT: dict[str, Any] = {

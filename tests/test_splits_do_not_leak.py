@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from scanner.errors import SetupError
-from training import near_duplicates, split
+from training import made_from, near_duplicates, split
 from training.data.dataset import Dataset
 from training.data.rows import Rows
+from training.parts import LEFT_OUT, PARTS, TEST, VALIDATION
 
 
 def _radiograph(seed: int) -> np.ndarray:
@@ -87,11 +88,11 @@ def _leaks(plan: split.Plan) -> int:
 
 def test_every_image_is_tested_in_one_fold_and_no_patient_crosses(data: Dataset) -> None:
     plan = split.plan(data, folds=5, hold_out="", seed=0)
-    tested = sum((parts == split.TEST).astype(int) for parts in plan.rounds)
+    tested = sum((parts == TEST).astype(int) for parts in plan.rounds)
     assert (tested == 1).all()
     assert _leaks(plan) == 0
     for parts in plan.rounds:
-        assert set(parts) == set(split.PARTS)
+        assert set(parts) == set(PARTS)
 
 
 def test_what_an_image_level_split_would_have_leaked_is_counted(data: Dataset) -> None:
@@ -104,9 +105,9 @@ def test_what_an_image_level_split_would_have_leaked_is_counted(data: Dataset) -
 def test_a_source_held_out_is_the_test_set_and_its_patients_teach_nowhere(data: Dataset) -> None:
     plan = split.plan(data, folds=0, hold_out="south", seed=0)
     (parts,) = plan.rounds
-    assert (parts == split.TEST).tolist() == [source == "south" for source in data.sources]
+    assert (parts == TEST).tolist() == [source == "south" for source in data.sources]
     # images 0 and 80 are in the north, of patients who were in the south too
-    assert np.flatnonzero(parts == split.LEFT_OUT).tolist() == [0, 80]
+    assert np.flatnonzero(parts == LEFT_OUT).tolist() == [0, 80]
     assert plan.held_out == "south"
 
 
@@ -121,8 +122,8 @@ def test_parts_that_the_data_names_are_kept_and_validation_is_taken_from_trainin
     data.parts = ["test" if number >= 100 else "train" for number in range(120)]
     plan = split.plan(data, folds=0, hold_out="", seed=0)
     (parts,) = plan.rounds
-    assert (parts == split.TEST).tolist() == [number >= 100 for number in range(120)]
-    assert 4 <= (parts == split.VALIDATION).sum() <= 16
+    assert (parts == TEST).tolist() == [number >= 100 for number in range(120)]
+    assert 4 <= (parts == VALIDATION).sum() <= 16
     assert plan.crossing == 0
     data.parts[98] = "test"  # 99 is of the same patient, and teaches
     assert split.plan(data, folds=0, hold_out="", seed=0).crossing == 2
@@ -159,8 +160,8 @@ def test_reviewed_images_of_a_patient_who_tests_do_not_teach(data: Dataset) -> N
     data.parts = ["test" if number >= 100 else "train" for number in range(119)] + ["train"]
     data.sources[119] = "reviewed"
     (parts,) = split.plan(data, folds=0, hold_out="", seed=0).rounds
-    assert parts[119] == split.LEFT_OUT
-    assert parts[118] == split.TEST
+    assert parts[119] == LEFT_OUT
+    assert parts[118] == TEST
 
 
 @pytest.mark.parametrize(("folds", "hold_out"), [(0, ""), (4, ""), (0, "south")])
@@ -174,12 +175,12 @@ def test_what_taught_the_model_before_does_not_test_its_successor(
     taught = {number // 2 for number in range(0, 120, 3) if number % 2 == 0}
     assert plan.seen == 2 * len(taught)
     for parts in plan.rounds:
-        tested = {number // 2 for number in np.flatnonzero(parts == split.TEST)}
+        tested = {number // 2 for number in np.flatnonzero(parts == TEST)}
         assert tested and not tested & taught
 
 
 def test_the_parts_of_a_bundle_are_read_back(tmp_path: Path) -> None:
-    parts = np.array(["train", "test", split.LEFT_OUT, "validation"])
-    split.save_parts(tmp_path, ["a", "b", "c", "d"], parts)
-    assert split.load_parts(tmp_path) == {"a": "train", "b": "test", "d": "validation"}
-    assert split.load_parts(tmp_path / "without") == {}
+    parts = np.array(["train", "test", LEFT_OUT, "validation"])
+    made_from.save_parts(tmp_path, ["a", "b", "c", "d"], parts)
+    assert made_from.load_parts(tmp_path) == {"a": "train", "b": "test", "d": "validation"}
+    assert made_from.load_parts(tmp_path / "without") == {}

@@ -190,8 +190,10 @@ def test_what_cannot_be_told_is_one_line(
 
 def test_numbers_beyond_the_classes_are_refused(tmp_path: Path) -> None:
     folder = arrays(tmp_path / "data", noise(6), [1, 2, 3, 1, 2, 3])
-    with pytest.raises(SetupError, match=r"the numbers 1, 2, 3 and --classes names 3: .*from 0"):
+    with pytest.raises(SetupError, match=r"the numbers 1 to 3, but classes .*: subtract 1"):
         loaded(folder, tmp_path / "work", classes=_NAMED)
+    with pytest.raises(SetupError, match=r"the numbers 1, 2, 3 and --classes names 2: .*from 0"):
+        loaded(folder, tmp_path / "work", classes=_NAMED[:2])
     with pytest.raises(SetupError, match="no image of Covid-19"):
         loaded(folder, tmp_path / "work", classes=(*_NAMED, "Lung_Opacity"))
 

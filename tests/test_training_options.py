@@ -120,7 +120,7 @@ def test_retraining_starts_from_the_bundle_and_may_add_a_class(
     ]
     (home / "more.csv").write_text("\n".join(lines) + "\n" + more)
     done = run(
-        *("train", "more.csv", "--output", "next", *_CNN10, "--from", "model"),
+        *("train", "more.csv", "--output", "next", "--epochs", "2", "--from", "model"),
         *("--classes", "COVID,Normal,Lung_Opacity", "--learning-rate", "1e-9"),
         home=home,
     )
@@ -139,10 +139,23 @@ def test_retraining_starts_from_the_bundle_and_may_add_a_class(
 def test_an_architecture_that_is_not_the_bundles_is_one_line(
     home: Path, trained: tuple[str, dict[str, Any], dict[str, Any]]
 ) -> None:
-    done = run("train", "list.csv", "--output", "none", "--from", "model", home=home)
+    options = ("--output", "none", "--from", "model", "--architecture", "vgg19")
+    done = run("train", "list.csv", *options, home=home)
     assert done.returncode == 1
     assert "is a cnn10: say --architecture cnn10" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_dry_run_needs_no_weights_and_refuses_what_the_run_would(home: Path) -> None:
+    done = run("train", "list.csv", "--output", "dry", "--dry-run", home=home)
+    assert done.returncode == 0, done.stderr
+    assert "which Keras will download" in done.stdout
+    (home / "a file").write_text("")
+    for output, message in (("a file", "is a file"), ("tree/model", "lies in the data")):
+        (home / "tree" / "COVID").mkdir(parents=True, exist_ok=True)
+        refused = run("train", "tree", "--output", output, "--dry-run", home=home)
+        assert refused.returncode == 1
+        assert message in refused.stderr
 
 
 def test_a_model_is_never_overwritten(

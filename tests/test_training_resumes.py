@@ -125,15 +125,15 @@ def test_a_training_that_stopped_while_saving_can_be_continued(tmp_path: Path) -
     (tmp_path / "unfinished").mkdir()
     for name in ("unfinished/options.json", "model.json", "README.md"):
         (tmp_path / name).write_text("{}")
-    unfinished.check(tmp_path, resume=True)
+    unfinished.check(tmp_path, Path("data"), resume=True)
     with pytest.raises(SetupError, match="holds a model already"):
-        unfinished.check(tmp_path, resume=False)
+        unfinished.check(tmp_path, Path("data"), resume=False)
 
 
 def test_files_of_others_are_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("mine")
     with pytest.raises(SetupError, match=r"holds README\.md, which would be overwritten"):
-        unfinished.check(tmp_path, resume=False)
+        unfinished.check(tmp_path, Path("data"), resume=False)
 
 
 def test_folds_are_continued_as_they_were_begun(home: Path) -> None:

@@ -104,9 +104,8 @@ def _data_options(command: Any) -> Any:
 @click.option(
     "--architecture",
     type=click.Choice(["vgg19", "cnn10"]),
-    default="vgg19",
-    show_default=True,
-    help="cnn10 is the small network from scratch that learns the letters: a baseline.",
+    help="cnn10 is the small network from scratch that learns the letters: a baseline.  "
+    "[default: vgg19, with --from the model's]",
 )
 @click.option(
     "--fine-tune",
@@ -226,19 +225,26 @@ def _data_settings(data: Path, options: dict[str, Any]) -> Any:
     return DataSettings(path=data, **{name: options[name] for name in names})
 
 
+def _architecture_of(retrained: Path | None) -> str:
+    from scanner.bundle import load
+
+    return "vgg19" if retrained is None else load(retrained).architecture
+
+
 def _recipe(options: dict[str, Any]) -> Any:
     """Return the recipe, with what measures best where an option was left out."""
     from scanner.predictor import cpu_computes_in_bfloat16
     from scanner.preprocess import PreprocessSpec
     from training.fit import Recipe
 
-    small = options["architecture"] == "cnn10"
+    architecture = options["architecture"] or _architecture_of(options["retrained"])
+    small = architecture == "cnn10"
     fine_tune = options["fine_tune"] or ("all" if small else "block5")
     if small and fine_tune != "all":
         raise click.UsageError("cnn10 starts at random, so all of it is trained: --fine-tune all.")
     rate = _CNN10_LEARNING_RATE if small else _LEARNING_RATES[fine_tune]
     return Recipe(
-        architecture=options["architecture"],
+        architecture=architecture,
         size=PreprocessSpec().size,
         fine_tune=fine_tune,
         epochs=options["epochs"],

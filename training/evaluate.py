@@ -18,12 +18,13 @@ from scanner.manifest import versions
 from scanner.predictor import Predictor
 from scanner.records import write_atomically
 from training.data.dataset import Dataset, DataSettings, describe, load
+from training.made_from import load_parts
+from training.parts import TRAIN, VALIDATION
 from training.results import metrics
 from training.results.gallery import Chosen, Judged, examples, failures
 from training.results.intervals import FloatArray
 from training.results.measure import Judgement, all_figures, judge
 from training.results.report import METRICS, TrainingReport, render
-from training.split import TRAIN, VALIDATION, load_parts
 
 Say = Callable[[str], None]
 _OF_THE_MODEL = (
@@ -85,7 +86,13 @@ def evaluate(settings: EvaluateSettings, say: Say) -> Path:
     page = render(settings.output, report)
     text = json.dumps(measured, indent=2, ensure_ascii=False, allow_nan=False)
     write_atomically(settings.output / METRICS, text + "\n")
-    for line in (*warnings, metrics.as_text(measured["test"]["all"], bundle.classes)):
+    figures = measured["test"]["all"]
+    low, high = figures["accuracy_95"]
+    for line in (
+        *warnings,
+        metrics.as_text(figures, bundle.classes),
+        f"accuracy {figures['accuracy']:.3f} ({low:.3f} to {high:.3f}) on {len(rows)} images",
+    ):
         say(line)
     return page
 
@@ -179,6 +186,10 @@ def _warnings(data: Dataset, rows: npt.NDArray[np.int64], model: Path, bundle: B
         return [
             "The model was trained on this very data set: it has seen most of these images, so the "
             "figures say nothing about new ones."
+        ]
+    if not parts:
+        return [
+            "The model does not say which images it was made from: it may have seen some of these."
         ]
     return []
 

@@ -113,7 +113,7 @@ def is_whole(place: Path, cut: str, rows: int, size: int) -> bool:
 
 def gigabytes(size: int) -> str:
     """Return bytes as people read them."""
-    return f"{size / 1e9:.2f} GB"
+    return f"{size / 1e9:.2f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"
 
 
 def key(fingerprint: str, weights: Weights, copies: npt.NDArray[np.int64], making: str) -> str:

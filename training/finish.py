@@ -17,10 +17,11 @@ from scanner.interrupts import deferred
 from scanner.manifest import versions
 from scanner.predictor import Predictor
 from scanner.records import write_atomically
-from training import augment, split
+from training import augment, made_from
 from training.data.labels import NEGATIVE
 from training.fit import Fitted, Recipe
 from training.lesson import Lesson
+from training.parts import LEFT_OUT, PARTS, TEST, TRAIN, VALIDATION
 from training.results import card, metrics
 from training.results.gallery import Chosen, Judged, examples, failures
 from training.results.measure import Judgement, agreement, all_figures, judge, recalibrated
@@ -43,7 +44,7 @@ _IN_METRICS = (
     "weights",
     "versions",
 )
-_PARTS = (*split.PARTS, split.LEFT_OUT)
+_PARTS = (*PARTS, LEFT_OUT)
 
 TRAINED = {"none": "the head", "block5": "block5 and the head", "all": "all layers"}
 
@@ -100,8 +101,8 @@ def measure(outcome: Outcome, stored: Stored, say: Say) -> Measured:
     with deferred():
         full = Predictor(raw, precision="float32")
     inputs, targets = taught.data.inputs, taught.targets
-    raw_validation = judge(full, inputs, taught.part(0, split.VALIDATION), targets)
-    raw_test = judge(full, inputs, taught.part(0, split.TEST), targets)
+    raw_validation = judge(full, inputs, taught.part(0, VALIDATION), targets)
+    raw_test = judge(full, inputs, taught.part(0, TEST), targets)
     temperature = round(
         metrics.fit_temperature(raw_validation.targets, raw_validation.predictions.probabilities), 4
     )
@@ -212,7 +213,7 @@ def save(
     document = {**figures, **{name: values[name] for name in _IN_METRICS}, "run": run}
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
     write_atomically(output / METRICS, text + "\n")
-    split.save_parts(output, taught.data.digests, taught.plan.rounds[0])
+    made_from.save_parts(output, taught.data.digests, taught.plan.rounds[0])
     write_atomically(output / "README.md", card.as_markdown(values))
     render(output, _report(outcome, measured, values, run))
     say(metrics.as_text(figures["test"]["all"], taught.classes))
@@ -269,7 +270,7 @@ def _report(
 
 
 def _contact_sheet(taught: Lesson, recipe: Recipe) -> bytes:
-    taught_with = taught.part(0, split.TRAIN)
+    taught_with = taught.part(0, TRAIN)
     chosen = [
         row
         for number in range(len(taught.classes))

@@ -11,6 +11,7 @@ from training.data.dataset import Dataset
 from training.data.rows import Rows
 from training.draw import Draw, copies_needed
 from training.fit import Recipe
+from training.parts import TRAIN
 
 Indices = npt.NDArray[np.int64]
 
@@ -48,7 +49,7 @@ class Lesson:
         """Return what the epochs of round `number` show."""
         before = np.concatenate([[0], np.cumsum(self.copies)[:-1]])
         return Draw(
-            images=self.part(number, split.TRAIN),
+            images=self.part(number, TRAIN),
             targets=self.targets,
             first_copy=(len(self.data) + before).astype(np.int64),
             copies=self.copies,
@@ -62,7 +63,7 @@ class Lesson:
 def prepare(data: Dataset, classes: list[str], plan: split.Plan, recipe: Recipe) -> Lesson:
     """Return the lesson, its augmented copies counted but not yet made."""
     targets = np.array([classes.index(label) for label in data.labels], np.int64)
-    taught = [np.flatnonzero(parts == split.TRAIN) for parts in plan.rounds]
+    taught = [np.flatnonzero(parts == TRAIN) for parts in plan.rounds]
     copies = copies_needed(taught, targets, len(classes), recipe.copies, not recipe.class_weights)
     return Lesson(data, classes, targets, plan, copies)
 

@@ -1,26 +1,20 @@
 """Train, validation and test parts that share neither a patient nor a near-duplicate image."""
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from scanner.errors import SetupError
-from scanner.records import write_atomically
+from training import made_from
 from training.data import tables
 from training.data.dataset import Dataset
 from training.near_duplicates import difference_hashes, groups
+from training.parts import LEFT_OUT, PARTS, TEST, TRAIN, VALIDATION
 
-TRAIN, VALIDATION, TEST = PARTS = tables.PARTS
-# An image that is in no part: its group reaches into a hospital that is held out.
-LEFT_OUT = "left out"
 _SHARES = {TRAIN: 0.8, VALIDATION: 0.1, TEST: 0.1}
-# In a bundle's folder: which images it was made from.
-_SPLIT = "split.json"
 # Where the test images are given already, of the rest.
 _SHARES_OF_REST = {TRAIN: 0.9, VALIDATION: 0.1}
 
@@ -88,11 +82,12 @@ def plan(
         how += f"; {folds} folds"
     else:
         rounds = [split(strata, group, _SHARES, seed)]
-    seen = _seen(data, group, known or {})
+    seen = made_from.parts_before(data.digests, group, known or {})
     chosen_by_us = not (as_given or hold_out)
-    rounds = [_apart(parts, seen, bool(folds), chosen_by_us) for parts in rounds]
+    rounds = [made_from.set_apart(parts, seen, bool(folds), chosen_by_us) for parts in rounds]
+    used = int(np.isin(seen, (TRAIN, VALIDATION)).sum())
     for parts in rounds:
-        _check(data, parts)
+        _check(data, parts, used)
     compared = given if as_given else split(strata, np.arange(len(data)), _SHARES, seed)
     sizes = np.bincount(group)
     return Plan(
@@ -103,53 +98,8 @@ def plan(
         text=how,
         held_out=hold_out,
         as_given=as_given,
-        seen=int(np.isin(seen, (TRAIN, VALIDATION)).sum()),
+        seen=used,
     )
-
-
-def save_parts(folder: Path, digests: list[str], parts: npt.NDArray[np.str_]) -> None:
-    """Write which images (by digest) were in which part into a bundle's folder."""
-    named: dict[str, list[str]] = {part: [] for part in PARTS}
-    for digest, part in zip(digests, parts, strict=True):
-        if part in named:
-            named[str(part)].append(digest)
-    write_atomically(folder / _SPLIT, json.dumps(named, indent=0) + "\n")
-
-
-def load_parts(folder: Path) -> dict[str, str]:
-    """Return the part of each image (by digest) that a bundle was made from; none if not noted."""
-    try:
-        named = json.loads((folder / _SPLIT).read_text(encoding="utf-8"))
-        return {digest: part for part in PARTS for digest in named[part]}
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SetupError(f"{folder / _SPLIT} cannot be read ({error}): copy it again.") from error
-
-
-def _seen(
-    data: Dataset, group: npt.NDArray[np.int64], known: Mapping[str, str]
-) -> npt.NDArray[np.str_]:
-    """Return the part (N,) that an image's group had before, the most taught of its members'."""
-    before = np.full(len(data), "", dtype="<U10")
-    if not known:
-        return before
-    told = np.array([known.get(digest, "") for digest in data.digests])
-    for part in (TEST, VALIDATION, TRAIN):
-        before[np.isin(group, group[told == part])] = part
-    return before
-
-
-def _apart(
-    parts: npt.NDArray[np.str_], seen: npt.NDArray[np.str_], folds: bool, chosen_by_us: bool
-) -> npt.NDArray[np.str_]:
-    """Return the parts with nothing in the test part that taught or chose the model before."""
-    used = np.isin(seen, (TRAIN, VALIDATION))
-    if not chosen_by_us:
-        return np.where(used & (parts == TEST), LEFT_OUT, parts)
-    if folds:
-        return np.where(used & (parts == TEST), TRAIN, parts)
-    return np.where(seen != "", seen, parts)
 
 
 def leaking(group: npt.NDArray[np.int64], parts: npt.NDArray[np.str_]) -> int:
@@ -259,11 +209,16 @@ def _as_given(
     return np.where(given == TRAIN, parts, given)
 
 
-def _check(data: Dataset, parts: npt.NDArray[np.str_]) -> None:
+def _check(data: Dataset, parts: npt.NDArray[np.str_], seen: int) -> None:
     """Refuse data so small that a part would be empty, or a class be missing in training."""
     for part in PARTS:
         if not (parts == part).any():
-            raise SetupError(f"{len(data)} images are too few: none is left for the {part} part.")
+            why = (
+                "" if not seen else f"; {seen} of them taught the model before and test nothing now"
+            )
+            raise SetupError(
+                f"{len(data)} images are too few: none is left for the {part} part{why}."
+            )
     taught = {label for label, part in zip(data.labels, parts, strict=True) if part == TRAIN}
     missing = sorted(set(data.labels) - taught)
     if missing:

@@ -10,7 +10,7 @@ from scanner import bundle
 from scanner.errors import SetupError
 from scanner.network import Weights
 from scanner.preprocess import PreprocessSpec
-from training.split import load_parts
+from training.made_from import load_parts
 from training.weights import content_hash, imagenet
 
 
@@ -32,8 +32,11 @@ class Start:
     parts: Mapping[str, str] = field(default_factory=dict)
 
 
-def begin(architecture: str, weights: Path | None, retrained: Path | None) -> Start:
-    """Return the start that the options name; raises `SetupError` if they do not go together."""
+def begin(architecture: str, weights: Path | None, retrained: Path | None, dry_run: bool) -> Start:
+    """Return the start that the options name; raises `SetupError` if they do not go together.
+
+    A dry run downloads nothing: its weights stay empty if no file is named.
+    """
     if retrained is not None:
         return _from_bundle(retrained, architecture, weights)
     if architecture != "vgg19":
@@ -42,6 +45,9 @@ def begin(architecture: str, weights: Path | None, retrained: Path | None) -> St
                 f"--weights are of VGG19, {architecture} starts at random: leave it out."
             )
         return Start({}, architecture, (), PreprocessSpec(), "random weights", "")
+    if dry_run and weights is None:
+        text = "ImageNet's weights, which Keras will download"
+        return Start({}, architecture, (), PreprocessSpec(), text, "")
     found = imagenet(weights)
     # The shipped weights are int8: train on features of exactly those, not of finer ones.
     stored = bundle.dequantise(bundle.quantise(found.arrays))

@@ -19,6 +19,7 @@ from training.data import dataset
 from training.data.rows import Rows
 from training.fit import Fitted, Recipe, fit, probabilities
 from training.lesson import Lesson
+from training.parts import LEFT_OUT, PARTS, TEST, VALIDATION
 from training.results import metrics
 from training.start import Start, begin, joined, with_classes
 
@@ -65,11 +66,12 @@ def train(settings: TrainSettings, say: Say) -> str | None:
     on with `resume`. Raises `SetupError` over data, weights, options or folders that will not do,
     before any long work.
     """
-    if not settings.dry_run:
-        unfinished.check(settings.output, settings.resume)
+    unfinished.check(settings.output, settings.data.path, settings.resume)
     with quiet_stderr(), deferred():
         visible_gpus()
-    start = begin(settings.recipe.architecture, settings.weights, settings.retrained)
+    start = begin(
+        settings.recipe.architecture, settings.weights, settings.retrained, settings.dry_run
+    )
     say(f"starting from {start.text}")
     settings = replace(settings, recipe=replace(settings.recipe, size=start.spec.size))
     try:
@@ -93,7 +95,7 @@ def _train(settings: TrainSettings, start: Start, work: Path, say: Say) -> str |
     for line in dataset.describe(data):
         say(line)
     plan = split.plan(data, settings.folds, settings.hold_out, recipe.seed, start.parts)
-    _say_plan(plan, say)
+    _say_plan(plan, data, say)
     taught = lesson.prepare(data, joined(start, data.classes), plan, recipe)
     cache = settings.cache or (settings.output if settings.dry_run else work)
     place = _place_of_features(cache, taught, start, recipe)
@@ -139,10 +141,10 @@ def _teach(
     return finish.save(outcome, stored, measured, settings.output, clock.seconds, say)
 
 
-def _say_plan(plan: split.Plan, say: Say) -> None:
+def _say_plan(plan: split.Plan, data: dataset.Dataset, say: Say) -> None:
     for number, parts in enumerate(plan.rounds, start=1):
         which = f"fold {number}: " if len(plan.rounds) > 1 else ""
-        names = [*split.PARTS, *([split.LEFT_OUT] if (parts == split.LEFT_OUT).any() else [])]
+        names = [*PARTS, *([LEFT_OUT] if (parts == LEFT_OUT).any() else [])]
         say(which + ", ".join(f"{name} {int((parts == name).sum())}" for name in names))
     say(f"split {plan.text}")
     say(
@@ -150,6 +152,10 @@ def _say_plan(plan: split.Plan, say: Say) -> None:
         f"{near_duplicates.NEAR_DUPLICATE_BITS} of 256 bits of their hashes differ); "
         f"{plan.crossing_text}"
     )
+    for part in (VALIDATION, TEST):
+        there = {n for n, p in zip(data.labels, plan.rounds[0], strict=True) if p == part}
+        for name in sorted(set(data.labels) - there):
+            say(f"warning: the {part} part has no image of {name}, so no figures for it")
     if plan.seen:
         say(f"{plan.seen} images taught the model before: none of them tests this one")
 
@@ -214,7 +220,7 @@ def _fit_round(
         cached,
         taught.row_targets,
         shown,
-        taught.part(number, split.VALIDATION),
+        taught.part(number, VALIDATION),
         weights,
         recipe,
         unfinished.state(work, number),
@@ -236,7 +242,7 @@ def _judge_folds(
     each, targets, answers = [], [], []
     for number, one in enumerate(fitted):
         shipped = {**weights, **bundles.dequantise(bundles.quantise(one.weights))}
-        validation, test = (taught.part(number, p) for p in (split.VALIDATION, split.TEST))
+        validation, test = (taught.part(number, p) for p in (VALIDATION, TEST))
         count = len(taught.classes)
         temperature = metrics.fit_temperature(
             taught.targets[validation],

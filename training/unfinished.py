@@ -20,12 +20,18 @@ from training.results.report import METRICS, REPORT
 _WORK = "unfinished"
 _OPTIONS = "options.json"
 _STATES = "round-{}.safetensors"
+# Options that say nothing to a reader.
+_HASHED = ("data", "split")
 # What a training writes beside the model, and somebody else may have written before.
 _WRITTEN = ("README.md", METRICS, REPORT)
 
 
-def check(output: Path, resume: bool) -> None:
-    """Raise `SetupError` if a training may not begin, or not be continued, in `output`."""
+def check(output: Path, data: Path, resume: bool) -> None:
+    """Raise `SetupError` if a training on `data` may not begin, or be continued, in `output`."""
+    if output.exists() and not output.is_dir():
+        raise SetupError(f"{output} is a file: --output names a folder for the model.")
+    if data.is_dir() and output.absolute().is_relative_to(data.absolute()):
+        raise SetupError(f"{output} lies in the data: choose an --output outside of {data}.")
     begun = (output / _WORK / _OPTIONS).exists()
     if (output / CARD).exists() and not (begun and resume):
         raise SetupError(f"{output} holds a model already: choose another --output.")
@@ -88,8 +94,13 @@ def note(work: Path, options: dict[str, Any]) -> None:
         before = json.loads(place.read_text(encoding="utf-8"))
         changed = sorted(name for name in options if before.get(name) != options[name])
         if changed:
-            shown = ", ".join(f"{n} was {before.get(n)}, is {options[n]}" for n in changed)
-            raise SetupError(f"--resume needs the data and options of before: {shown}.")
+            told = (
+                f"the {name} is another"
+                if name in _HASHED
+                else f"{name} was {before.get(name)}, is {options[name]}"
+                for name in changed
+            )
+            raise SetupError(f"--resume needs the data and options of before: {', '.join(told)}.")
     write_atomically(place, json.dumps(options, indent=2) + "\n")
 
 
@@ -107,5 +118,5 @@ def in_words(output: Path) -> str:
     return (
         f"Interrupted after epoch {epochs}{which}. The best weights so far (epoch {best}, "
         f"validation accuracy {accuracy:.4f}) are kept in {work}; {again}"
-        + ("." if which else f", with --epochs {epochs} it makes the model of what is there.")
+        + ("." if which else f", with --epochs {epochs} it ends there and makes the model.")
     )

@@ -132,7 +132,9 @@ def _with_classes(
     chosen = {}
     for position, (item, label) in enumerate(zip(found.items, labels, strict=True)):
         if label is None:
-            left_out[f"label {item.label!r} is none of the classes"] += 1
+            near = vocabulary.near(item.label)
+            hint = f", did you mean {near}?" if near else ""
+            left_out[f"label {item.label!r} is none of the classes{hint}"] += 1
         else:
             chosen[position] = replace(item, label=label)
     return chosen

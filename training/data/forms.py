@@ -86,5 +86,5 @@ def check_there(paths: Sequence[Path], names: Sequence[str], where: Path, root: 
     if absent:
         raise SetupError(
             f"{where} names {len(absent)} file(s) that are not there (of {len(names)}), the first "
-            f"is {absent[0]}: paths are relative to {root}."
+            f"is {absent[0]}: paths are relative to {root.absolute()}"
         )

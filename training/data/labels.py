@@ -1,5 +1,6 @@
 """What data sets call the three classes, and what `--classes` makes of other names and numbers."""
 
+import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,6 +62,13 @@ class Vocabulary:
         number = int(label) if _NUMBER.fullmatch(label.strip()) else -1
         return numbered[number] if 0 <= number < len(numbered) else None
 
+    def near(self, label: str) -> str:
+        """Return the class that a mistyped label may mean, else an empty text."""
+        names = self.names if self.classes else [*self.names, *_ALIASES]
+        folded = {_folded(name): name for name in names}
+        found = difflib.get_close_matches(_folded(label), folded, n=1, cutoff=0.8)
+        return (self.class_of(folded[found[0]]) or "") if found else ""
+
     def resolve(self, labels: Sequence[str], where: str) -> list[str | None]:
         """Return the class of each label, None where it means none; `where` names the labels.
 
@@ -72,6 +80,11 @@ class Vocabulary:
             seen = ", ".join(map(str, numbers[:5])) + (", …" if len(numbers) > 5 else "")
             example = ",".join(CLASSES) + (",…" if len(numbers) > len(CLASSES) else "")
             known = f"--classes names {len(self.classes)}" if self.classes else "nothing names them"
+            if self.classes and numbers[0] == 1 and numbers[-1] == len(self.classes):
+                raise SetupError(
+                    f"{where}: the labels are the numbers 1 to {numbers[-1]}, but classes are "
+                    "counted from 0: subtract 1 from the labels."
+                )
             raise SetupError(
                 f"{where}: the labels are the numbers {seen} and {known}: say what they stand for, "
                 f"counted from 0, for instance with --classes {example}."

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from scanner.bundle import CARD
-from training import split
 from training.fit import Fitted, Recipe
 from training.lesson import Lesson
+from training.parts import TRAIN
 from training.results import metrics
 
 # How bundles were split whose cards do not say it.
@@ -119,7 +119,7 @@ def texts(taught: Lesson, figures: metrics.Figures) -> dict[str, str]:
         "intended_use": "Research on chest radiographs. Not a medical device, not for diagnosis.",
         "known_limits": _limits(by_source, taught.plan.held_out),
         "trained_on": (
-            f"{int((parts == split.TRAIN).sum())} of {len(data)} radiographs ({counts})"
+            f"{int((parts == TRAIN).sum())} of {len(data)} radiographs ({counts})"
             + (f" from {', '.join(sources)}" if sources else "")
             + (f"; all of {taught.plan.held_out} held out" if taught.plan.held_out else "")
         ),
