@@ -88,6 +88,8 @@ def measure(outcome: Outcome, stored: Stored, say: Say) -> Measured:
     Temperature and operating points come from validation images, figures from test images.
     """
     taught, classes = outcome.lesson, outcome.lesson.classes
+    import keras
+
     say("measuring the model as it is shipped (int8 weights) on validation and test images")
     raw = bundles.Bundle(
         "",
@@ -99,6 +101,7 @@ def measure(outcome: Outcome, stored: Stored, say: Say) -> Measured:
         outcome.recipe.architecture,
     )
     with deferred():
+        keras.utils.clear_session()  # the tails and their optimizers are not needed any more
         full = Predictor(raw, precision="float32")
     inputs, targets = taught.data.inputs, taught.targets
     raw_validation = judge(full, inputs, taught.part(0, VALIDATION), targets)

@@ -93,6 +93,7 @@ def fit(
     with quiet_stderr():
         import keras
 
+    keras.utils.clear_session()  # the models of earlier folds, with their optimizers
     keras.utils.set_random_seed(recipe.seed)
     steps = math.ceil(draw.size / recipe.batch_size)
     model = _tail(features, draw.classes, weights, recipe)
