@@ -100,7 +100,7 @@ def test_what_was_begun_is_neither_overwritten_nor_mixed(home: Path) -> None:
     other = ["4" if word == "3" else word for word in _OPTIONS]
     mixed = run("train", "data", "--output", "begun", *other, "--resume", home=home)
     assert mixed.returncode == 1
-    assert "--resume needs the data and options of before: seed was 3, is 4." in mixed.stderr
+    assert "--resume needs the data and options of before: seed was 3, is 4" in mixed.stderr
 
 
 def test_two_trainings_do_not_work_in_one_folder(home: Path) -> None:
