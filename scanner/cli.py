@@ -4,16 +4,15 @@ import difflib
 import importlib
 import logging
 import os
-import signal
 import sys
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from scanner import __version__
 from scanner.errors import CxrScanError
+from scanner.interrupts import EXIT_INTERRUPTED, terminate_as_interrupt
 from scanner.text import printable
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 EXIT_SETUP = 1
 EXIT_SOME_FAILED = 3
-EXIT_INTERRUPTED = 130
 
 # Value representations of DICOM elements that are bytes or sequences.
 _NO_TEXT = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "OB or OW", "SQ", "UN"})
@@ -195,7 +193,7 @@ def scan(
         options["model"] = model
     settings = pipeline.ScanSettings(root=root, output=output, shard=shard, **options)
     _log_to_terminal(verbose)
-    signal.signal(signal.SIGTERM, _interrupt)
+    terminate_as_interrupt()
     watcher = _watcher(quiet)
     try:
         summary = pipeline.scan(settings, watcher)
@@ -257,10 +255,6 @@ def _log_to_terminal(verbose: bool) -> None:
         handler = logging.StreamHandler()
         handler.setFormatter(OneLine("%(message)s"))
         logging.getLogger("scanner").addHandler(handler)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _watcher(quiet: bool) -> Any:

@@ -6,6 +6,17 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
+EXIT_INTERRUPTED = 130
+
+
+def terminate_as_interrupt() -> None:
+    """Let SIGTERM, as systemd and batch queues send it, end a run as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
 
 @contextlib.contextmanager
 def deferred() -> Iterator[None]:

@@ -1,13 +1,11 @@
 """The commands `cxr-scan train` and `evaluate`; everything heavy is imported when they run."""
 
-import signal
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import click
 
-EXIT_INTERRUPTED = 130
+from scanner.interrupts import EXIT_INTERRUPTED, terminate_as_interrupt
 
 # What measures best by --fine-tune: the head alone needs large steps, trained filters small ones.
 _LEARNING_RATES = {"none": 1e-3, "block5": 5e-5, "all": 2e-5}
@@ -201,7 +199,7 @@ def train(data: Path, output: Path, **options: Any) -> None:
     )
     if settings.folds and settings.hold_out:
         raise click.UsageError("--folds and --hold-out-source both choose test images: give one.")
-    signal.signal(signal.SIGTERM, _interrupt)
+    terminate_as_interrupt()
     try:
         model_id = run(settings, click.echo)
     except KeyboardInterrupt:
@@ -212,10 +210,6 @@ def train(data: Path, output: Path, **options: Any) -> None:
     if model_id is not None:
         click.echo(f"report: {(output / 'report.html').resolve().as_uri()}")
         click.echo(f"Model {model_id} is in {output}: cxr-scan FOLDER --model {output}")
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _data_settings(data: Path, options: dict[str, Any]) -> Any:

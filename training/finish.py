@@ -112,10 +112,10 @@ def measure(outcome: Outcome, stored: Stored, say: Say) -> Measured:
     validation = recalibrated(raw_validation, temperature)
     test = recalibrated(raw_test, temperature)
     # The images are in the order of their folders: the first would all be of one class.
-    few = np.random.default_rng(0).permutation(validation.rows)[:_PRECISION_IMAGES]
+    few = np.random.default_rng(0).permutation(len(validation.rows))[:_PRECISION_IMAGES]
     with deferred():
         other = Predictor(raw, precision="bfloat16")
-    coarse = judge(other, inputs, few, targets)
+    coarse = judge(other, inputs, validation.rows[few], targets)
     figures = {
         "format": 1,
         "classes": classes,
@@ -139,25 +139,13 @@ def measure(outcome: Outcome, stored: Stored, say: Say) -> Measured:
         "history": [{k: round(v, 4) for k, v in row.items()} for row in outcome.fitted.history],
         "best_epoch": outcome.fitted.best_epoch,
     }
-    exact = _only(validation, few)
+    exact = validation.predictions.probabilities[few]
+    rough = recalibrated(coarse, temperature).predictions.probabilities
     return Measured(
         figures,
         test,
-        {"bfloat16": agreement(exact, recalibrated(coarse, temperature))},
+        {"bfloat16": agreement(exact, rough)},
         full.device,
-    )
-
-
-def _only(judged: Judgement, rows: npt.NDArray[np.int64]) -> Judgement:
-    place = {int(row): index for index, row in enumerate(judged.rows)}
-    chosen = np.array([place[int(row)] for row in rows], np.int64)
-    answers = judged.predictions
-    return Judgement(
-        rows,
-        judged.targets[chosen],
-        type(answers)(
-            answers.probabilities[chosen], answers.cam[chosen], answers.embedding[chosen]
-        ),
     )
 
 

@@ -15,7 +15,7 @@ from training.data.forms import Found, Item
 from training.data.input_store import InputStore
 from training.data.labels import CLASSES, Vocabulary
 from training.data.rows import Rows
-from training.data.tables import PARTS
+from training.parts import PARTS
 from training.progress import bar
 
 _REASONS_TOLD = 12

@@ -11,6 +11,7 @@ from scanner import manifest
 from scanner.errors import SetupError
 from scanner.output import MANIFEST, is_output
 from training.data.forms import Found, Item, check_there, of_files
+from training.parts import PARTS
 
 REVIEWED = "reviewed.csv"
 # What the items of a review have as their source.
@@ -22,7 +23,6 @@ _LABEL = ("label", "class", "finding")
 _PATIENT = ("patient", "patient_id", "patientid")
 # `set` is what the table calls a data set, `source` may be a sentence about it.
 _SOURCE = ("set", "source")
-PARTS = ("train", "validation", "test")
 _PARTS = {**{part: part for part in PARTS}, "valid": "validation", "val": "validation", "": ""}
 # The frontal views of covid-chestxray-dataset; others (lateral, CT) are no training images.
 _FRONTAL_VIEWS = ("PA", "AP", "AP SUPINE", "")

@@ -11,6 +11,7 @@ from scanner.predictor import Predictions, Predictor
 from training.data.rows import Rows
 from training.progress import bar
 from training.results import metrics
+from training.results.intervals import FloatArray
 
 Indices = npt.NDArray[np.int64]
 # Images in memory at once, beside what the network itself takes.
@@ -69,11 +70,10 @@ def all_figures(
     return found
 
 
-def agreement(exact: Judgement, coarse: Judgement) -> dict[str, Any]:
-    """Return how far answers in a coarser arithmetic are those of float32, for the card."""
-    first, second = exact.predictions.probabilities, coarse.predictions.probabilities
+def agreement(exact: FloatArray, coarse: FloatArray) -> dict[str, Any]:
+    """Return how far probabilities (n, C) in a coarser arithmetic are those of float32."""
     return {
-        "images": len(first),
-        "label_agreement": round(float((first.argmax(1) == second.argmax(1)).mean()), 4),
-        "largest_change": round(float(np.abs(first - second).max()), 4),
+        "images": len(exact),
+        "label_agreement": round(float((exact.argmax(1) == coarse.argmax(1)).mean()), 4),
+        "largest_change": round(float(np.abs(exact - coarse).max()), 4),
     }
