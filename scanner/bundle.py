@@ -42,7 +42,7 @@ class Bundle:
 
 def load(folder: Path) -> Bundle:
     """Read and verify a bundle; raises `SetupError` with what is wrong and what to do."""
-    card = _load_card(folder)
+    card = load_card(folder)
     try:
         stored = (folder / WEIGHTS).read_bytes()
     except OSError as error:
@@ -68,7 +68,8 @@ def load(folder: Path) -> Bundle:
     )
 
 
-def _load_card(folder: Path) -> dict[str, Any]:
+def load_card(folder: Path) -> dict[str, Any]:
+    """Return a bundle's `model.json`, its hash unchecked; raises `SetupError` if it will not do."""
     path = folder / CARD
     if not path.is_file():
         raise SetupError(

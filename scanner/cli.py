@@ -23,11 +23,12 @@ EXIT_SOME_FAILED = 3
 
 # Value representations of DICOM elements that are bytes or sequences.
 _NO_TEXT = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "OB or OW", "SQ", "UN"})
-COMMANDS = ("scan", "report", "train", "evaluate", "models", "doctor")
+COMMANDS = ("scan", "report", "train", "evaluate", "audit", "models", "doctor")
 # Commands of other packages: scanner never imports training, it only knows where to find it.
 _ELSEWHERE = {
     "train": "training.cli:train",
     "evaluate": "training.cli:evaluate",
+    "audit": "training.cli:audit",
     "models": "training.models:models",
 }
 

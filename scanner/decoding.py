@@ -43,12 +43,16 @@ _PR_SET_PDEATHSIG = 1
 
 @dataclass(frozen=True)
 class ReadSettings:
-    """What a worker needs to know to read a file."""
+    """What a worker needs to know to read a file.
+
+    With `admit_any` no header rules an image out: pictures of other kinds are read to learn them.
+    """
 
     spec: PreprocessSpec
     key: bytes
     include: tuple[str, ...] = ()
     strict: bool = False
+    admit_any: bool = False
 
 
 @dataclass(frozen=True)
@@ -215,7 +219,7 @@ def _steps(source: Source, settings: ReadSettings) -> Iterator[dict[str, Any]]:
         header = facts(dataset, settings.key, settings.include)
         yield {"header": header}
         dicom.check_complete(dataset, data)
-        flags = gate.admit_header(dataset)
+        flags = () if settings.admit_any else gate.admit_header(dataset)
         _reject_if_strict(flags, settings)
         pixels, voi, found = dicom.read_pixels(dataset)
         radiograph = Radiograph(pixels, replace(header, voi=voi), flags + found)

@@ -159,11 +159,22 @@ def _check_view(dataset: Dataset) -> list[str]:
         raise Rejection("lateral_view", f"its view is {lateral.group()}, not PA or AP")
     if oblique and not frontal:
         raise Rejection("oblique_view", f"its view is {oblique.group()}, not PA or AP")
-    plain = _FRONTAL_VIEW.search(view) and not (lateral or oblique)
-    flags = [] if plain else ["view_unclear"]
+    flags = [] if _is_plainly_frontal(view) else ["view_unclear"]
     if any(orientation) and (orientation[0][:1] != "L" or orientation[-1][:1] != "F"):
         flags.append("orientation_unusual")
     return flags
+
+
+def states_frontal_chest(body_part: str, view: str) -> bool:
+    """Tell whether BodyPartExamined and ViewPosition plainly state a frontal chest radiograph."""
+    return bool(_CHEST.search(body_part.upper()) and _is_plainly_frontal(view.upper()))
+
+
+def _is_plainly_frontal(view: str) -> bool:
+    """Tell whether a view in capitals is frontal and nothing else, unlike PA AND LATERAL."""
+    words = view.replace("_", " ")
+    other = _LATERAL_VIEW.search(words) or _OBLIQUE_VIEW.search(words)
+    return bool(_FRONTAL_VIEW.search(words)) and not other
 
 
 def _orientation(dataset: Dataset) -> list[str]:

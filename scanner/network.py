@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from scanner import heads
 from scanner.architecture import (
     ARCHITECTURES,
     DEFAULT_ARCHITECTURE,
@@ -173,20 +174,30 @@ def cut_model(
     cut: str,
     precision: str,
     architecture: str = DEFAULT_ARCHITECTURE,
+    with_lungs: bool = False,
 ) -> "keras.Model":
-    """Return the network from (N, size, size, 1) uint8 to `cut`, in float32.
+    """Return the network from (N, size, size, 1) uint8 to ``{"cut": …}``, in float32.
 
-    `cut` is a pooling layer, for instance ``block4_pool`` (N, size/16, size/16, 512), or
-    ``embedding`` (N, E). What follows is `build_tail` with the same `cut`.
+    `cut` is a layer, for instance ``block4_pool`` (N, size/16, size/16, 512), ``embedding`` (N, E),
+    or ``kinds_grid`` (N, 8192), what `heads` tells kinds of pictures from. What follows the first
+    two is `build_tail` with the same `cut`. `with_lungs` adds ``lungs`` (N, size/8, size/8).
     """
     backbone = build_backbone(size, weights, precision, architecture)
     import keras
 
     if cut == "embedding":
-        return keras.Model(backbone.input, _average(backbone.output))
-    inner = backbone.get_layer(cut).output
-    output = keras.layers.Activation("linear", dtype="float32", name="cut")(inner)
-    return keras.Model(backbone.input, output)
+        output = _average(backbone.output)
+    elif cut == "kinds_grid":
+        output = heads.kinds_grid(backbone.get_layer(heads.BASE).output)
+    else:
+        inner = backbone.get_layer(cut).output
+        output = keras.layers.Activation("linear", dtype="float32", name="cut")(inner)
+    outputs = {"cut": output}
+    if with_lungs:
+        outputs["lungs"] = heads.lungs(backbone, weights, keras_policy(precision))
+    model = keras.Model(backbone.input, outputs)
+    heads.set_heads(model, weights)
+    return model
 
 
 def build_tail(
@@ -228,7 +239,8 @@ def build_network(
 
     ``probabilities`` (N, C) are softmax(logits / temperature); ``cam`` (N, size/16, size/16) is
     Grad-CAM of the most probable class's logit on the feature map of `build_backbone`;
-    ``embedding`` (N, E) is the average of that map. Raises `SetupError` over wrong `weights`.
+    ``embedding`` (N, E) is the average of that map. Models with the heads of `scanner.heads` give
+    ``lungs`` and ``kinds`` too. Raises `SetupError` over wrong `weights`.
 
     The head is average pooling and one Dense layer, for which Grad-CAM (Selvaraju et al. 2017) has
     a closed form: the gradient of a logit with respect to a feature map, averaged over space, is
@@ -257,10 +269,12 @@ def build_network(
         "probabilities": keras.ops.softmax(logits / temperature, axis=-1),
         "cam": keras.ops.relu(selected) / pixels,
         "embedding": embedding,
+        **heads.add_heads(backbone, weights, keras_policy(precision)),
     }
     model = keras.Model(backbone.input, outputs, name="cxr_scan")
     logits_layer.set_weights([kernel, bias])
     evidence_layer.set_weights([kernel])
+    heads.set_heads(model, weights)
     return model
 
 

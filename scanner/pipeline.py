@@ -3,7 +3,6 @@
 Read `_Run.execute` from top to bottom: sources -> readings -> batches -> records.
 """
 
-import itertools
 import logging
 import os
 import time
@@ -17,8 +16,10 @@ from typing import Any
 from scanner import bundle as bundles
 from scanner import interrupts, manifest, output, thumbnails
 from scanner.decoding import Decoders, Reading, ReadSettings
+from scanner.duplicates import Originals
 from scanner.errors import SetupError
-from scanner.predictor import CPU_BATCH_SIZE, GPU_BATCH_SIZE, Predictions, Predictor
+from scanner.judgement import Judge
+from scanner.predictor import CPU_BATCH_SIZE, GPU_BATCH_SIZE, Predictor
 from scanner.pseudonyms import load_key
 from scanner.records import DUPLICATE_OF, Record, RecordFile, header_row
 from scanner.summary import Progress, Summary
@@ -63,20 +64,24 @@ def scan(settings: ScanSettings, progress: Progress) -> Summary:
             f"{settings.root} is the output folder of a scan, not a folder of studies."
         )
     bundle = bundles.load(settings.model)
+    judge = Judge(bundle)
     key = load_key()
     with output.prepared(settings.output, settings.fresh):
-        return _Run(settings, bundle, key).execute(progress)
+        return _Run(settings, bundle, judge, key).execute(progress)
 
 
 class _Run:
     """The state of one run: what was judged, what is counted, the predictor once it is needed."""
 
-    def __init__(self, settings: ScanSettings, bundle: bundles.Bundle, key: bytes) -> None:
+    def __init__(
+        self, settings: ScanSettings, bundle: bundles.Bundle, judge: Judge, key: bytes
+    ) -> None:
         self._settings = settings
         self._bundle = bundle
         self._read_settings = ReadSettings(bundle.spec, key, settings.include, settings.strict)
         self._summary = Summary()
-        self._judged: dict[str, str] = {}  # file hash or instance pseudonym -> path
+        self._originals = Originals()
+        self._judge = judge
         self._predictor: Predictor | None = None
         self._manifest = manifest.Manifest(settings.output / output.MANIFEST)
         self._earlier_runs: list[dict[str, Any]] = []
@@ -94,7 +99,7 @@ class _Run:
                     self._ready_predictor()
                 progress.start(min(len(todo), self._settings.limit or len(todo)))
                 for files, readings in self._batches(todo):
-                    rows = self._judge(readings)
+                    rows = self._rows(readings)
                     records.append(rows)
                     self._count(rows)
                     progress.advance(files, self._summary)
@@ -134,26 +139,8 @@ class _Run:
         if self._predictor is not None:
             summary.batch_size = self._predictor.batch_size  # it may have been halved
             summary.predicting_seconds = self._predictor.seconds
-        run = {
-            "ended": _now(),
-            "state": state,
-            "new_rows": summary.new_rows,
-            "seconds": round(summary.seconds, 1),
-            "predicting_seconds": round(summary.predicting_seconds, 1),
-            "device": summary.device,
-            "precision": summary.precision,
-            "batch_size": summary.batch_size,
-        }
-        self._manifest.save(
-            state=state,
-            files=summary.files,
-            statuses=dict(summary.statuses),
-            predictions=dict(summary.predictions),
-            reasons=dict(summary.reasons),
-            passed_over=dict(summary.passed_over),
-            warnings=summary.warnings,
-            runs=[*self._earlier_runs, run],
-        )
+        run = {"ended": _now(), "state": state, **summary.run()}
+        self._manifest.save(state=state, **summary.counts(), runs=[*self._earlier_runs, run])
 
     def _list_sources(self) -> list[Source]:
         settings, summary = self._settings, self._summary
@@ -180,7 +167,7 @@ class _Run:
             self._summary.count(row["status"], row["prediction"], row["reason"])
             if row["prediction"]:
                 path = source.relative if source else row["path"]  # deleted since, its row stands
-                self._remember(row["sha256"], row["instance"], path)
+                self._originals.remember(row["sha256"], row["instance"], path)
         if gone and self._settings.shard == (1, 1):
             self._warn(f"{gone} of the rows are of files that are no longer there")
         return list(missing.values())
@@ -202,7 +189,7 @@ class _Run:
                 if reading.status == "not_an_image":
                     self._summary.passed_over[reading.kind] += 1
                     continue
-                admitted = self._refuse_duplicate(source, reading)
+                admitted = self._originals.refuse_copy(reading, source.relative)
                 batch.append((source, admitted))
                 to_judge += not admitted.status
                 limit = None if limit is None else limit - 1
@@ -219,35 +206,52 @@ class _Run:
             return self._predictor.batch_size
         return self._settings.batch_size or CPU_BATCH_SIZE
 
-    def _refuse_duplicate(self, source: Source, reading: Reading) -> Reading:
-        """The first of several equal images is judged; the rest say which one that was."""
-        if reading.status:
-            return reading
-        instance = reading.header.instance
-        original = self._judged.get(reading.sha256) or self._judged.get(instance)
-        if original:
-            detail = DUPLICATE_OF + original
-            return replace(reading, status="rejected", reason="duplicate", detail=detail)
-        self._remember(reading.sha256, instance, source.relative)
-        return reading
-
-    def _remember(self, file_hash: str, instance: str, path: str) -> None:
-        self._judged.setdefault(file_hash, path)
-        if instance:
-            self._judged.setdefault(instance, path)
-
-    def _judge(self, batch: list[tuple[Source, Reading]]) -> list[tuple[Source, Record]]:
+    def _rows(self, batch: list[tuple[Source, Reading]]) -> list[tuple[Source, Record]]:
         """Return a record for every reading, in order; pictures go to the report's folder."""
-        inputs = [r.model_input for _, r in batch if not r.status and r.model_input is not None]
-        predictions = self._ready_predictor().predict(inputs) if inputs else None
-        index = itertools.count()
+        judged = self._judged([pair for pair in batch if not pair[1].status])
+        judged |= self._judged(self._no_copies(batch, judged))
         rows = []
         for source, reading in batch:
-            record = _facts_of(source, reading, self._bundle.id)
-            if not reading.status and predictions is not None:
-                record = self._with_prediction(record, reading, predictions, next(index))
+            record = judged.get(source.relative) or _facts_of(source, reading, self._bundle.id)
+            # What was rejected is no original; its copies are rejected for the same reason.
+            first = judged.get(record.detail.removeprefix(DUPLICATE_OF))
+            if record.reason == "duplicate" and first is not None and first.reason:
+                record = replace(record, reason=first.reason, detail=first.detail)
             rows.append((source, record))
         return rows
+
+    def _no_copies(
+        self, batch: list[tuple[Source, Reading]], judged: dict[str, Record]
+    ) -> list[tuple[Source, Reading]]:
+        """Return what was held for another file of an image that the network then rejected.
+
+        Such an image is no original; only a copy to the byte is as surely none to judge.
+        """
+        found = []
+        for source, reading in batch:
+            first = judged.get(reading.detail.removeprefix(DUPLICATE_OF))
+            held = reading.reason == "duplicate" and first is not None and bool(first.reason)
+            if held and first is not None and first.sha256 != reading.sha256:
+                found.append((source, replace(reading, status="", reason="", detail="")))
+        return found
+
+    def _judged(self, batch: list[tuple[Source, Reading]]) -> dict[str, Record]:
+        """Return the records of images that the network is shown, by path."""
+        if not batch:
+            return {}
+        inputs = [reading.model_input for _, reading in batch if reading.model_input is not None]
+        predictions = self._ready_predictor().predict(inputs)
+        facts = [_facts_of(source, reading, self._bundle.id) for source, reading in batch]
+        records = self._judge.judge(facts, predictions)
+        for index, (record, (_, reading)) in enumerate(zip(records, batch, strict=True)):
+            if record.status == "rejected":
+                self._originals.forget(record.sha256, record.instance, record.path)
+                thumbnails.save_plain(self._settings.output, record.sha256, reading.thumbnail)
+            else:
+                lungs = None if predictions.lungs is None else predictions.lungs[index]
+                cam = predictions.cam[index]
+                thumbnails.save(self._settings.output, record.sha256, reading.thumbnail, cam, lungs)
+        return {record.path: record for record in records}
 
     def _ready_predictor(self) -> Predictor:
         """Return the predictor; it waits for the first image because TensorFlow takes seconds."""
@@ -266,24 +270,6 @@ class _Run:
                     f"{predictor.precision}: probabilities may differ in the third decimal"
                 )
         return self._predictor
-
-    def _with_prediction(
-        self, record: Record, reading: Reading, predictions: Predictions, index: int
-    ) -> Record:
-        probabilities, cam = predictions.probabilities[index], predictions.cam[index]
-        best = int(probabilities.argmax())
-        empty = not cam.any()
-        flags = (*reading.flags, "cam_empty") if empty else reading.flags
-        thumbnails.save(self._settings.output, record.sha256, reading.thumbnail, cam)
-        return replace(
-            record,
-            status="flagged" if flags else "ok",
-            flags=";".join(flags),
-            prediction=self._bundle.classes[best],
-            confidence=float(probabilities[best]),
-            cam_empty="yes" if empty else "no",
-            probabilities=tuple(map(float, probabilities)),
-        )
 
     def _count(self, rows: Iterable[tuple[Source, Record]]) -> None:
         for _, record in rows:
@@ -305,6 +291,7 @@ def _facts_of(source: Source, reading: Reading, model: str) -> Record:
         reason=reading.reason,
         detail=reading.detail,
         sha256=reading.sha256,
+        flags=";".join(() if reading.status else reading.flags),
         format=header.format or (reading.kind if reading.kind in IMAGE_KINDS else ""),
         modality=header.modality,
         body_part=header.body_part,

@@ -2,9 +2,10 @@
 
 import platform
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,12 +30,24 @@ class Predictions:
 
     `probabilities` (N, C) calibrated and summing to 1; `cam` (N, 16, 16), Grad-CAM of the most
     probable class on its logit, ReLU'd, absolute scale kept, all zero where nothing speaks for it;
-    `embedding` (N, E), E 512 for vgg19 and 256 for cnn10.
+    `embedding` (N, E), E 512 for vgg19 and 256 for cnn10. `lungs` (N, 32, 32) is the probability
+    0..1 that a cell is lung, `kinds` (N, K) that of each of `heads.KINDS`; None without the head.
     """
 
     probabilities: FloatArray
     cam: FloatArray
     embedding: FloatArray
+    lungs: FloatArray | None = None
+    kinds: FloatArray | None = None
+
+
+def joined(parts: Sequence[Predictions]) -> Predictions:
+    """Return the predictions of several batches of one model as one."""
+    together: dict[str, Any] = {}
+    for each in fields(Predictions):
+        arrays = [getattr(part, each.name) for part in parts]
+        together[each.name] = None if arrays[0] is None else np.concatenate(arrays)
+    return Predictions(**together)
 
 
 class Predictor:
@@ -95,9 +108,7 @@ class Predictor:
                 parts.append(part)
                 start += len(batch)
         self.seconds += time.perf_counter() - started
-        return Predictions(
-            *(np.concatenate(arrays) for arrays in zip(*map(_arrays, parts), strict=True))
-        )
+        return joined(parts)
 
     def _predict_batch(self, images: list[npt.NDArray[np.uint8]]) -> Predictions | None:
         """Return the predictions of at most one batch, or None if it does not fit into memory."""
@@ -122,10 +133,6 @@ class Predictor:
             )
         self.batch_size //= 2
         self._compile()
-
-
-def _arrays(part: Predictions) -> Iterator[FloatArray]:
-    yield from (part.probabilities, part.cam, part.embedding)
 
 
 def choose_precision(bundle: Bundle, wanted: str, fast_gpu: bool) -> str:

@@ -21,6 +21,8 @@ from scanner.walk import Source
 
 # Begins the detail of a row whose image was judged already; the original's path follows.
 DUPLICATE_OF = "duplicate_of "
+# The prediction, and the flag, of an image that could be of several classes.
+UNCERTAIN = "uncertain"
 # Failures of the way to the file rather than of the file: the next run tries these again.
 RETRIED_REASONS = frozenset({"unreadable", "timeout"})
 
@@ -39,8 +41,13 @@ class Record:
     detail: str = _column("the same for people, a sentence")
     sha256: str = _column("hash of the file's bytes")
     format: str = _column("`dicom`, `png`, `jpeg`, `tiff`, `bmp` or `unsupported`, by content")
-    prediction: str = _column("the most probable class")
-    confidence: float | None = _column("its probability, 0 to 1", None)
+    prediction: str = _column(
+        f"the most probable class, or `{UNCERTAIN}` where it could be several"
+    )
+    confidence: float | None = _column("probability of the most probable class, 0 to 1", None)
+    prediction_set: str = _column(
+        "the classes it could be, separated by semicolons (empty: the model has no thresholds)"
+    )
     lung_focus: float | None = _column(
         "share of the Grad-CAM energy inside the lung field (empty: the model has no lung head)",
         None,
@@ -48,11 +55,16 @@ class Record:
     lung_area: float | None = _column(
         "share of the image that is lung field (empty: the model has no lung head)", None
     )
+    lung_lift: float | None = _column(
+        "`lung_focus` over `lung_area`: 1 where the evidence does not care for the lungs", None
+    )
     cam_empty: str = _column(
         "`yes` if no part of the image speaks for the predicted class, else `no`"
     )
     ood_score: float | None = _column(
-        "distance from the training images (empty: the model has no statistics for it)", None
+        "distance from the training images, about 1 for one like them (empty: the model has no "
+        "statistics for it)",
+        None,
     )
     flags: str = _column("reasons to look, separated by semicolons")
     modality: str = _column("DICOM Modality")
@@ -76,6 +88,8 @@ class Record:
 _SCHEMA: tuple[Field[Any], ...] = tuple(f for f in fields(Record) if "about" in f.metadata)
 COLUMNS: tuple[str, ...] = tuple(f.name for f in _SCHEMA)
 _DECIMALS = {"seconds": 3}
+# Later than the rest: reports of scans from before are still made.
+_ADDED = {"prediction_set": "", "lung_lift": ""}
 
 
 def describe_columns() -> list[tuple[str, str]]:
@@ -185,7 +199,8 @@ def _note(source: Source) -> list[str]:
 def read_rows(path: Path) -> list[dict[str, str]]:
     """Return all intact rows of a `predictions.csv` as dictionaries by column name.
 
-    Raises `SetupError` if it is missing or lacks a column.
+    Columns that scans did not write yet when it was made are empty. Raises `SetupError` if it is
+    missing or lacks another column.
     """
     try:
         with path.open(encoding="utf-8", errors="replace", newline="") as handle:
@@ -194,10 +209,11 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         raise SetupError(
             f"{path} cannot be read ({error.strerror}): give the output folder of a scan."
         ) from error
-    missing = [name for name in COLUMNS if name not in header]
+    missing = [name for name in COLUMNS if name not in header and name not in _ADDED]
     if missing:
         raise SetupError(f"{path} is no predictions.csv of cxr-scan: it lacks {missing[0]!r}.")
-    return [dict(zip(header, row, strict=True)) for row in _intact_rows(path, len(header))]
+    rows = _intact_rows(path, len(header))
+    return [_ADDED | dict(zip(header, row, strict=True)) for row in rows]
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

@@ -13,7 +13,8 @@ import jinja2
 import templates
 from scanner import __version__, manifest, output
 from scanner.errors import SetupError
-from scanner.records import read_rows, write_atomically
+from scanner.records import UNCERTAIN, read_rows, write_atomically
+from scanner.trust_words import about_image, about_outline, operating_points
 from scanner.words import PASSED_OVER, in_words
 
 # 200 pairs of thumbnails are about 11 MB; they load as one scrolls, so the first are there soon.
@@ -40,24 +41,36 @@ def render(folder: Path, self_contained: bool = False) -> Path:
     rows = read_rows(folder / output.PREDICTIONS)
     run = manifest.load(folder / output.MANIFEST)
     judged = [row for row in rows if row["prediction"]]
-    negative = run.get("card", {}).get("negative_class", "")
+    card = run.get("card", {})
+    negative = card.get("negative_class", "")
     judged.sort(key=lambda row: _need(row, negative))
     classes = [name.removeprefix("prob_") for name in (rows[0] if rows else {}) if _is_prob(name)]
     target = folder / output.REPORT
     pages = _paginate(judged)
     style = (Path(templates.__file__).parent / "report.css").read_text(encoding="utf-8")
     template = environment().get_template("report.html")
-    unjudged = [row for row in rows if not row["prediction"]]
+    unjudged: list[dict[str, Any]] = [
+        {**row, "picture": ""} for row in rows if not row["prediction"]
+    ]
+    rejected = [row for row in unjudged if row["status"] == "rejected"]
+    _add_pictures(rejected, folder, self_contained)
+    classes = classes or run.get("classes", [])
     shared: dict[str, Any] = {
         "pages": pages,
         "run": run,
-        "classes": classes or run.get("classes", []),
+        "classes": classes,
+        "groups": [
+            *classes,
+            *([UNCERTAIN] if any(row["prediction_set"] for row in judged) else []),
+        ],
+        "outline": about_outline(card, len(judged), any(row["lung_area"] for row in judged)),
+        "operating_points": operating_points(card),
         "statuses": Counter(row["status"] for row in rows),
         "predictions": Counter(row["prediction"] for row in judged),
         "total": len(rows),
         "judged_total": len(judged),
         "failed": [row for row in unjudged if row["status"] == "failed"],
-        "rejected": [row for row in unjudged if row["status"] == "rejected"],
+        "rejected": rejected,
         "max_listed": MAX_UNJUDGED_LISTED,
         "passed_over": _passed_over(run),
         "style": style,
@@ -69,7 +82,8 @@ def render(folder: Path, self_contained: bool = False) -> Path:
         target.mkdir(exist_ok=True)
         for page in pages:
             for row in page.rows:
-                _add_view(row, folder, shared["classes"], self_contained)
+                _add_view(row, folder, classes, self_contained)
+                row["trust"] = about_image(row, card)
             html = template.render(page=page, **shared)
             write_atomically(target / page.name, html)
             for row in page.rows:
@@ -136,23 +150,31 @@ def _add_view(row: dict[str, Any], folder: Path, classes: list[str], embed: bool
     """Add what the template shows of a row beyond its cells."""
     row["probabilities"] = [(name, float(row[f"prob_{name}"] or 0)) for name in classes]
     row["flag_list"] = [flag for flag in row["flags"].split(";") if flag]
-    row["pictures"] = _pictures(row["sha256"], folder, embed)
+    row["best"] = max(row["probabilities"], key=lambda pair: pair[1], default=("", 0))[0]
+    row["uncertain"] = row["prediction"] == UNCERTAIN
+    row["set"] = row["prediction_set"].split(";")
+    urls = [_url(path, folder, embed) for path in output.picture_paths(folder, row["sha256"])]
+    row["pictures"] = urls if all(urls) else None
 
 
-def _pictures(sha256: str, folder: Path, embed: bool) -> tuple[str, str] | None:
-    """Return the URLs of radiograph and overlay, or None if they are not there."""
-    paths = output.picture_paths(folder, sha256)
+def _add_pictures(rejected: list[dict[str, Any]], folder: Path, embed: bool) -> None:
+    """Add the radiograph to rows rejected for what it shows, so that a reader can tell."""
+    most = ROWS_PER_PAGE if embed else MAX_UNJUDGED_LISTED
+    for row in rejected[:most]:
+        if row["reason"] != "duplicate":  # its original has it
+            row["picture"] = _url(output.picture_paths(folder, row["sha256"])[0], folder, embed)
+
+
+def _url(path: Path, folder: Path, embed: bool) -> str:
+    """Return the URL of a picture, empty if it is not there."""
     try:
+        if not path.stat().st_size:
+            return ""
         if embed:
-            first, second = (base64.b64encode(path.read_bytes()).decode() for path in paths)
-            return f"data:image/jpeg;base64,{first}", f"data:image/jpeg;base64,{second}"
-        if all(path.stat().st_size for path in paths):
-            target = folder / output.REPORT
-            first, second = (quote(path.relative_to(target).as_posix()) for path in paths)
-            return first, second
+            return f"data:image/jpeg;base64,{base64.b64encode(path.read_bytes()).decode()}"
     except OSError:
-        return None
-    return None
+        return ""
+    return quote(path.relative_to(folder / output.REPORT).as_posix())
 
 
 def _passed_over(run: dict[str, Any]) -> list[tuple[str, int]]:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass
@@ -30,6 +30,28 @@ class Summary:
             self.predictions[prediction] += 1
         if reason:
             self.reasons[reason] += 1
+
+    def counts(self) -> dict[str, Any]:
+        """Return what the manifest says of all rows."""
+        return {
+            "files": self.files,
+            "statuses": dict(self.statuses),
+            "predictions": dict(self.predictions),
+            "reasons": dict(self.reasons),
+            "passed_over": dict(self.passed_over),
+            "warnings": self.warnings,
+        }
+
+    def run(self) -> dict[str, Any]:
+        """Return what the manifest says of this run alone."""
+        return {
+            "new_rows": self.new_rows,
+            "seconds": round(self.seconds, 1),
+            "predicting_seconds": round(self.predicting_seconds, 1),
+            "device": self.device,
+            "precision": self.precision,
+            "batch_size": self.batch_size,
+        }
 
 
 class Progress(Protocol):

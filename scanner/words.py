@@ -27,6 +27,13 @@ REASONS = {
     "ai_result": "another program's result",
     "not_human": "an animal",
     "blank_image": "nothing is shown",
+    "upside_down": "upside down",
+    "turned": "turned on its side",
+    "inverted": "black and white are swapped",
+    "several_images": "several pictures in one",
+    "ct_slice": "a slice of a CT",
+    "not_a_radiograph": "not a radiograph",
+    "no_lungs": "no lungs are found",
 }
 
 FLAGS = {
@@ -42,6 +49,11 @@ FLAGS = {
     "polarity_conflict": "black and white may be swapped",
     "coloured": "colour in it: marks, a tint or a heat map",
     "low_resolution": "very few pixels",
+    "kind_unclear": "may not be a frontal chest radiograph",
+    "lungs_cut": "lungs are cut off by the edge of the picture",
+    "out_of_distribution": "unlike the images the model was trained on",
+    "uncertain": "could be of several classes",
+    "looks_outside_lungs": "the evidence lies outside the lungs",
     "cam_empty": "no part of the image speaks for the prediction",
 }
 

@@ -23,11 +23,11 @@ from scanner.records import (
 )
 from scanner.text import cell
 
-# As DESIGN.md promises them; whoever reads the CSV by position relies on it.
+# As they are promised; whoever reads the CSV by position relies on it.
 _PROMISED = """
-    path status reason detail sha256 format prediction confidence lung_focus lung_area cam_empty
-    ood_score flags modality body_part view photometric transfer_syntax voi rows columns patient
-    study instance model scanned_at seconds
+    path status reason detail sha256 format prediction confidence prediction_set lung_focus
+    lung_area lung_lift cam_empty ood_score flags modality body_part view photometric
+    transfer_syntax voi rows columns patient study instance model scanned_at seconds
 """
 
 _TEXTS = [f.name for f in fields(Record) if f.type == "str" or f.type is str]
@@ -196,6 +196,13 @@ def test_no_cell_is_a_formula(text: str, read: Callable[[str], str], tmp_path: P
 def test_numbers_are_not_taken_for_formulas(tmp_path: Path) -> None:
     (row,) = read_rows(write_rows(tmp_path, [judged("a.dcm", ood_score=-2.5)]))
     assert row["ood_score"] == "-2.500000"
+
+
+def test_a_csv_from_before_there_were_prediction_sets_is_read(tmp_path: Path) -> None:
+    path = write_rows(tmp_path, [judged("a.dcm")])
+    pd.read_csv(path).drop(columns=["prediction_set", "lung_lift"]).to_csv(path, index=False)
+    (row,) = read_rows(path)
+    assert (row["path"], row["prediction_set"], row["lung_lift"]) == ("a.dcm", "", "")
 
 
 @pytest.mark.parametrize("name", ["missing.csv", "folder"])

@@ -9,6 +9,7 @@ import click
 
 from scanner import bundle, words
 from scanner.cli import scan
+from scanner.heads import KINDS
 from scanner.records import describe_columns
 from training.results.card import as_markdown
 
@@ -54,12 +55,15 @@ def test_every_reason_and_flag_in_the_code_has_words() -> None:
     assert len(raised) > 15
     assert raised <= set(words.REASONS)
     flags = set()
-    for module in ("gate", "display", "raster", "pipeline"):
+    for module in ("gate", "display", "raster", "image_gate", "judgement", "records"):
         source = (_ROOT / "scanner" / f"{module}.py").read_text(encoding="utf-8")
-        flags |= set(re.findall(r'["`]([a-z]+(?:_[a-z]+)+|coloured)["`]', source))
+        flags |= set(re.findall(r'["`]([a-z]+(?:_[a-z]+)+|coloured|uncertain)["`]', source))
     assert words.FLAGS.keys() <= flags  # no words for flags that nobody raises
-    for flag in re.findall(r"``(\w+)``", (_ROOT / "scanner" / "gate.py").read_text()):
-        assert words.in_words(flag) != flag, flag
+    for module in ("gate", "image_gate"):
+        source = (_ROOT / "scanner" / f"{module}.py").read_text(encoding="utf-8")
+        for flag in re.findall(r"``(\w+)``", source):
+            assert words.in_words(flag) != flag, flag
+    assert set(KINDS[1:]) <= set(words.REASONS)
 
 
 if __name__ == "__main__" and sys.argv[1:] == ["--update"]:

@@ -9,6 +9,7 @@ import pytest
 from small_models import random_weights
 
 from scanner.errors import SetupError
+from scanner.heads import lung_shapes
 from training import features
 from training.data.rows import Rows
 
@@ -161,3 +162,29 @@ def _mapped() -> int:
         if line.startswith("RssFile:"):
             return int(line.split()[1]) * 1024
     pytest.skip("/proc does not say what is resident: not Linux")
+
+
+def test_lung_fields_come_from_the_same_pass_which_is_continued(
+    images: Rows, weights: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    random = np.random.default_rng(1)
+    with_head = {
+        **weights,
+        **{n: random.normal(0, 0.05, s).astype(np.float32) for n, s in lung_shapes().items()},
+    }
+    originals = Rows(images.path, images.dtype, images.shape[1:], 24)
+    place = tmp_path / "a.features"
+    fields = features.lung_fields(originals, with_head, "block4_pool", "float32", place)
+    assert fields.shape == (24, _SIZE // 8, _SIZE // 8)
+    assert 0 < fields.mean() < 255
+    # What is there already is kept: the first row, marked, survives the rest.
+    draft = place.with_suffix(".part")
+    marked = bytearray(draft.read_bytes())
+    row = len(marked) // 24
+    marked[:row] = bytes(row)
+    draft.write_bytes(marked)
+    continued = features.compute(images, with_head, "block4_pool", "float32", place)[:]
+    assert (continued[0] == 0).all()
+    assert (continued[1:] == _compute(images, weights, tmp_path / "b.features")[1:]).all()
+    again = features.lung_fields(originals, with_head, "block4_pool", "float32", place)
+    assert (again == fields).all()

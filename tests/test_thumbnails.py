@@ -181,3 +181,47 @@ def test_pictures_are_kept_under_the_hash_of_the_file(tmp_path: Path) -> None:
     assert plain.relative_to(tmp_path).as_posix() == f"report/thumbs/ab/{name}.jpg"
     assert plain.read_bytes() == phantom()
     assert colourfulness(heat.read_bytes()).max() > 40
+
+
+def lungs_left() -> FloatArray:
+    """Lung probabilities (32, 32): one lung, rows 8 to 24, columns 4 to 12."""
+    field = np.full((32, 32), 0.05, np.float32)
+    field[8:24, 4:12] = 0.95
+    return field
+
+
+@pytest.mark.parametrize("level", [0.02, 0.5, 0.98])
+def test_the_lung_field_is_outlined_and_not_filled(level: float) -> None:
+    empty = np.zeros((16, 16), np.float32)
+    bare = thumbnails.overlay(flat(level=level), empty)
+    drawn = thumbnails.overlay(flat(level=level), empty, lungs_left())
+    changed = np.abs(colours(drawn) - colours(bare)).max(axis=-1) > 40
+    # The field is 80 to 240 down and 30 to 90 across.
+    for y, x in ((80, 60), (240, 60), (160, 30), (160, 90)):
+        assert changed[y - 5 : y + 6, x - 5 : x + 6].any()
+    assert not changed[95:225, 45:75].any()
+    assert not changed[:, 110:].any()
+    assert 0.005 < changed.mean() < 0.06
+
+
+def test_the_outline_shows_on_dark_and_on_bright() -> None:
+    for level in (0.02, 0.98):
+        drawn = grey(
+            thumbnails.overlay(flat(level=level), np.zeros((16, 16), np.float32), lungs_left())
+        )
+        across = drawn[160, 20:40]
+        assert across.max() - across.min() > 80
+
+
+def test_the_outline_lies_over_the_hottest_place() -> None:
+    hot = np.ones((16, 16), np.float32)
+    blue = colours(thumbnails.overlay(flat(), hot, lungs_left()))[160, 28:33, 2].max()
+    plain = colours(thumbnails.overlay(flat(), hot))[160, 30, 2]
+    assert blue > plain + 60
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (512, 1), (40, 30)])
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_any_field_can_be_drawn_on_any_thumbnail(shape: tuple[int, int], value: float) -> None:
+    field = np.full((32, 32), value, np.float32)
+    assert colours(thumbnails.overlay(flat(*shape), spot(3, 3), field)).shape == (*shape, 3)

@@ -27,7 +27,7 @@ from training.results.report import TrainingReport, render
 
 _ANCHORS = (
     *("use", "data", "split", "preprocessing", "recipe", "augmentation", "curves", "results"),
-    *("sources", "folds", "calibration", "thresholds", "examples", "failures", "origin"),
+    *("sources", "folds", "calibration", "thresholds", "trust", "examples", "failures", "origin"),
 )
 
 
@@ -82,6 +82,26 @@ def test_the_figures_are_those_of_the_metrics(page: Element) -> None:
 def _ends(row: dict[str, list[float]], name: str) -> str:
     low, high = row[f"{name}_95"]
     return f"{low:.3f}–{high:.3f}"
+
+
+def test_trust_is_told_of_every_source(page: Element) -> None:
+    report = full_report()
+    points, measured = report.card["trust"], report.metrics["trust"]
+    section = page.one("section", id="trust")
+    for part in ("lung_focus", "ood", "gate"):
+        assert points[part]["text"] in section.text
+    assert f"Above {points['ood']['threshold']:.3f}" in section.text
+    assert f"Dice of Covid-190.900 {_ends(report.card['lungs']['dice']['Covid-19'], 'dice')}" in (
+        section.text
+    )
+    tables = section.all("table")
+    shown = (("sets", "coverage"), ("lung_focus", "lift"), ("ood", "flagged"), ("gate", "rejected"))
+    for table, (part, column) in zip(tables, shown, strict=True):
+        rows = table.all("tr")[1:]
+        assert len(rows) == len(measured)
+        for row, (source, figures) in zip(rows, measured.items(), strict=True):
+            assert row.text.startswith(source)
+            assert f"{figures[part][column]:.3f}{_ends(figures[part], column)}" in row.text
 
 
 def test_counts_split_seed_and_hashes_are_told(page: Element) -> None:

@@ -1,5 +1,6 @@
 """A training report made without a training: figures of a made-up classifier, real pictures."""
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -8,11 +9,15 @@ import numpy as np
 from report_samples import radiograph, spot
 from scipy.special import softmax
 
+from scanner import ood
 from scanner.predictor import Predictions
 from scanner.preprocess import PreprocessSpec, model_input
 from training.results import metrics
 from training.results.gallery import Judged, examples, failures
+from training.results.measure import Judgement
 from training.results.report import TrainingReport
+from training.results.trust import choose
+from training.results.trust_figures import dice_figures, trust_figures
 
 CLASSES = ("Covid-19", "Normal", "Pneumonia")
 SOURCES = ("darkcovid", "ieee8023", "radiography")
@@ -38,6 +43,22 @@ def judged(images: int = 60, classes: tuple[str, ...] = CLASSES, seed: int = 0) 
     )
 
 
+def _with_heads(shown: Judged) -> tuple[Judgement, dict[str, np.ndarray]]:
+    """The same images judged by a model that knows lungs and kinds, and what is usual for it."""
+    images = len(shown.targets)
+    random = np.random.default_rng(1)
+    lungs = np.zeros((images, 32, 32), np.float32)
+    lungs[:, 6:26, 4:28] = 1
+    answers = replace(
+        shown.predictions,
+        embedding=random.random((images, 8)).astype(np.float32),
+        lungs=lungs,
+        kinds=random.dirichlet([9] + [0.1] * 8, images).astype(np.float32),
+    )
+    statistics = ood.fit(answers.embedding, shown.targets)
+    return Judgement(np.arange(images), shown.targets, answers), statistics
+
+
 @cache
 def _picture(number: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
     pixels = radiograph()[20 * number :: 4, 15 * number :: 4] ** (0.8 + 0.08 * number)
@@ -59,6 +80,8 @@ def full_report(
     }
     everything = metrics.figures(targets, probabilities, classes, 50)
     sharp = metrics.with_temperature(probabilities, 0.5)
+    seen, statistics = _with_heads(shown)
+    points = choose(seen, classes, statistics)
     figures = {
         "format": 1,
         "classes": list(classes),
@@ -72,6 +95,9 @@ def full_report(
         },
         "operating_points": metrics.operating_points(
             targets, probabilities, targets, probabilities, classes, classes[1]
+        ),
+        "trust": trust_figures(
+            seen, points, statistics, [sources[number] for number in of_source], classes
         ),
         "folds": metrics.fold_summary(list(by_source.values()), everything),
         "history": [
@@ -87,7 +113,7 @@ def full_report(
     }
     return TrainingReport(
         title=f"Training of {text}",
-        card=card(classes, sources, text),
+        card={**card(classes, sources, text), "trust": {**points, "left_out": [text]}},
         metrics=figures,
         facts={"run": {"Peak memory": "1900 MB", text: text}},
         warnings=[text],
@@ -102,6 +128,8 @@ def card(classes: tuple[str, ...], sources: tuple[str, ...], text: str) -> dict[
         "id": "20ee48f61273",
         "name": text,
         "classes": list(classes),
+        "lungs": {"text": text, "dice": dice_figures(np.array([0.9, 0.95]), classes[:2])},
+        "kinds": {"text": text, "recall": {"lateral_view": {"recall": 0.97, "n": 120}}},
         "negative_class": classes[1],
         "preprocess": {"version": 1, "size": 256, "low": 1.0, "high": 99.0},
         "intended_use": text,

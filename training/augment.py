@@ -6,7 +6,6 @@ random, and loses the true ones as often (DeGrave et al. 2021 on shortcuts in th
 """
 
 import math
-import string
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,37 +13,18 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from scanner.image_gate import MIN_LUNG_AREA
+from training import counterfactual
+from training.markers import CORNER, stamp
+
 Image = npt.NDArray[np.uint8]
 
 # Raised whenever `augmented` returns something else for the same numbers: caches are keyed by it.
-VERSION = 1
-# A class of a handful of images is not shown so often that the network learns them by heart.
-MAX_LIFT = 8.0
+VERSION = 2
 _DEGREES, _SHIFT, _ZOOM = 8.0, 0.05, 0.08
-_CONTRAST, _GAMMA = 0.2, 0.3
-_MARKERS = (
-    "R",
-    "L",
-    "B1",
-    "PA",
-    "AP",
-    "SUPINE",
-    "ERECT",
-    "PORTABLE",
-    "MOBILE",
-    "ICU",
-    "R PA",
-    "LT",
-)
-_FONTS = (
-    cv2.FONT_HERSHEY_SIMPLEX,
-    cv2.FONT_HERSHEY_DUPLEX,
-    cv2.FONT_HERSHEY_COMPLEX,
-    cv2.FONT_HERSHEY_TRIPLEX,
-    cv2.FONT_HERSHEY_PLAIN,
-)
-# Markers stand within this share of a side from a corner.
-_CORNER = 0.3
+_CONTRAST, _GAMMA = 0.25, 0.4
+# Shares of the copies that lose what is around the lungs, or the lungs.
+_WITHOUT_SURROUNDINGS, _WITHOUT_LUNGS = 0.35, 0.15
 
 
 @dataclass(frozen=True)
@@ -60,43 +40,56 @@ class Augmentation:
     seed: int
 
 
-def lifts(targets: npt.NDArray[np.int64], classes: int) -> npt.NDArray[np.float64]:
-    """Return how often an image of each class (C,) is shown in an epoch, 1 for the most frequent.
+@dataclass(frozen=True)
+class Copy:
+    """An augmented copy: model input (S, S) uint8, its lung field alike (0..255) if it is known.
 
-    `targets` (N,) are the class indices of the training images; classes without any get 1.
+    `says_nothing` is true where the lungs were taken out: no class can be told from what is left.
     """
-    counts = np.bincount(targets, minlength=classes)
-    wanted = np.clip(counts.max() / np.maximum(counts, 1), 1.0, MAX_LIFT)
-    return np.where(counts == 0, 1.0, wanted)
 
-
-def copies_of(lift: float, copies: int) -> int:
-    """Return how many augmented copies an image has whose class is shown `lift` times an epoch."""
-    return max(round(copies * lift), 1) if copies else 0
+    image: Image
+    field: Image | None
+    says_nothing: bool
 
 
 def made(
-    images: Iterator[tuple[int, Image]], counts: npt.NDArray[np.int64], settings: Augmentation
-) -> Iterator[Image]:
-    """Yield the copies of each (index, image), `counts[index]` of them, seeded by their number."""
-    for index, image in images:
+    images: Iterator[tuple[int, Image, Image | None]],
+    counts: npt.NDArray[np.int64],
+    settings: Augmentation,
+) -> Iterator[Copy]:
+    """Yield the copies of each (index, image, field), `counts[index]` of them, seeded by number."""
+    for index, image, field in images:
         for number in range(counts[index]):
             random = np.random.default_rng([settings.seed, index, number])
-            yield augmented(image, random, settings.flip)
+            yield augmented(image, field, random, settings.flip)
 
 
-def augmented(image: Image, random: np.random.Generator, flip: bool) -> Image:
-    """Return a changed copy of a model input (S, S) uint8; the same numbers, the same copy."""
+def augmented(image: Image, field: Image | None, random: np.random.Generator, flip: bool) -> Copy:
+    """Return a changed copy of a model input (S, S) uint8; the same numbers, the same copy.
+
+    With a lung `field` (S, S) of 0..255 some copies lose what is around the lungs and keep their
+    label, and some lose the lungs and with them what they say (`counterfactual`).
+    """
+    known = np.zeros_like(image) if field is None else field
     if flip and random.random() < 0.5:
-        image = np.ascontiguousarray(image[:, ::-1])
-    image = _regraded(_moved(image, random), random)
+        image, known = np.ascontiguousarray(image[:, ::-1]), np.ascontiguousarray(known[:, ::-1])
+    image, known = moved(image, known, random)
+    image = _degraded(_regraded(image, random), random)
+    seen = field is not None and float((known >= 128).mean()) >= MIN_LUNG_AREA
+    way = random.random() if seen else 1.0
+    if way < _WITHOUT_SURROUNDINGS:
+        image = counterfactual.without_surroundings(image, known, random)
+    elif way < _WITHOUT_SURROUNDINGS + _WITHOUT_LUNGS:
+        image = counterfactual.without_lungs(image, known, random)
     image = _blanked(image, random)
     for _ in range(random.integers(0, 4)):
-        _stamp(image, random)
-    return image
+        stamp(image, random)
+    says_nothing = _WITHOUT_SURROUNDINGS <= way < _WITHOUT_SURROUNDINGS + _WITHOUT_LUNGS
+    return Copy(image, None if field is None else known, says_nothing)
 
 
-def _moved(image: Image, random: np.random.Generator) -> Image:
+def moved(image: Image, field: Image, random: np.random.Generator) -> tuple[Image, Image]:
+    """Return image and lung field, both (S, S) uint8, turned, zoomed and shifted a little alike."""
     side = image.shape[0]
     angle = random.uniform(-_DEGREES, _DEGREES)
     zoom = random.uniform(1 - _ZOOM, 1 + _ZOOM)
@@ -104,7 +97,11 @@ def _moved(image: Image, random: np.random.Generator) -> Image:
     matrix[:, 2] += random.uniform(-_SHIFT, _SHIFT, 2) * side
     # What comes in from outside is black as often as a continuation of the image.
     border = (cv2.BORDER_CONSTANT, cv2.BORDER_REPLICATE)[random.integers(2)]
-    return np.asarray(cv2.warpAffine(image, matrix, (side, side), borderMode=border), np.uint8)
+    size = (side, side)
+    return (
+        np.asarray(cv2.warpAffine(image, matrix, size, borderMode=border), np.uint8),
+        np.asarray(cv2.warpAffine(field, matrix, size), np.uint8),
+    )
 
 
 def _regraded(image: Image, random: np.random.Generator) -> Image:
@@ -112,6 +109,26 @@ def _regraded(image: Image, random: np.random.Generator) -> Image:
     levels = 0.5 + (levels - 0.5) * random.uniform(1 - _CONTRAST, 1 + _CONTRAST)
     table = np.clip(np.rint(255 * levels), 0, 255).astype(np.uint8)
     return np.asarray(cv2.LUT(image, table), np.uint8)
+
+
+def _degraded(image: Image, random: np.random.Generator) -> Image:
+    """Return an image with other sharpness, noise and compression: each hospital has its own."""
+    side = image.shape[0]
+    if random.random() < 0.4:
+        small = max(int(side * random.uniform(0.4, 0.95)), 1)
+        way = (cv2.INTER_AREA, cv2.INTER_LINEAR)[random.integers(2)]
+        image = cv2.resize(cv2.resize(image, (small, small), interpolation=way), (side, side))
+    if random.random() < 0.25:
+        soft = cv2.GaussianBlur(image, (0, 0), 1.5)
+        image = cv2.addWeighted(image, 1 + (amount := random.uniform(0.2, 1.2)), soft, -amount, 0)
+    if random.random() < 0.3:
+        noise = random.normal(0, random.uniform(1, 8), image.shape)
+        image = np.clip(np.rint(image + noise), 0, 255).astype(np.uint8)
+    if random.random() < 0.3:
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(30, 95))]
+        data = cv2.imencode(".jpg", image, quality)[1]
+        image = np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE), np.uint8)
+    return np.asarray(image, np.uint8)
 
 
 def _blanked(image: Image, random: np.random.Generator) -> Image:
@@ -125,7 +142,7 @@ def _blanked(image: Image, random: np.random.Generator) -> Image:
         image[:, :left], image[:, side - right :] = shade, shade
     for corner in range(4):
         if random.random() < 0.15:
-            height, width = (random.uniform(0.08, _CORNER, 2) * side).astype(int)
+            height, width = (random.uniform(0.08, CORNER, 2) * side).astype(int)
             rows = slice(0, height) if corner < 2 else slice(side - height, side)
             columns = slice(0, width) if corner % 2 else slice(side - width, side)
             image[rows, columns] = _shade(random)
@@ -137,49 +154,16 @@ def _shade(random: np.random.Generator) -> int:
     return 0 if random.random() < 0.6 else int(random.integers(0, 256))
 
 
-def _stamp(image: Image, random: np.random.Generator) -> None:
-    """Write a letter, word, date or number near a corner, bright or dark, some in a box."""
-    side = image.shape[0]
-    text = _words(random)
-    font = _FONTS[random.integers(len(_FONTS))]
-    thickness = int(random.integers(1, 3))
-    wanted = random.uniform(0.03, 0.12 if len(text) <= 2 else 0.06) * side
-    scale = cv2.getFontScaleFromHeight(font, max(int(wanted), 6), thickness)
-    (width, height), _ = cv2.getTextSize(text, font, scale, thickness)
-    x = int(random.uniform(0, max(_CORNER * side - width / 2, 1)))
-    y = int(random.uniform(0, max(_CORNER * side - height, 1)))
-    x = x if random.random() < 0.5 else side - x - width
-    y = y + height if random.random() < 0.5 else side - y
-    grey = int(random.integers(190, 256) if random.random() < 0.8 else random.integers(0, 60))
-    if random.random() < 0.25:
-        box = 255 - grey if random.random() < 0.5 else 0
-        cv2.rectangle(image, (x - 3, y - height - 3), (x + width + 3, y + 3), box, -1)
-    cv2.putText(image, text, (x, y), font, scale, grey, thickness, cv2.LINE_AA)
-
-
-def _words(random: np.random.Generator) -> str:
-    kind = random.integers(5)
-    if kind < 3:
-        return _MARKERS[random.integers(len(_MARKERS))]
-    if kind == 3:
-        day, month, year = (
-            random.integers(1, 29),
-            random.integers(1, 13),
-            random.integers(2001, 2026),
-        )
-        return f"{day:02}.{month:02}.{year}" if random.random() < 0.5 else f"{day:02}:{month:02}:19"
-    letters = string.ascii_uppercase + (string.digits if random.random() < 0.5 else "")
-    return "".join(letters[i] for i in random.integers(0, len(letters), random.integers(1, 9)))
-
-
-def contact_sheet(originals: list[Image], settings: Augmentation, columns: int = 6) -> bytes:
-    """Return a JPEG with one row for each original (S, S) uint8: itself, then augmented copies."""
+def contact_sheet(
+    originals: list[tuple[Image, Image | None]], settings: Augmentation, columns: int = 6
+) -> bytes:
+    """Return a JPEG with one row for each original and its field: itself, then augmented copies."""
     rows = []
-    for index, image in enumerate(originals):
-        copies = made(iter([(index, image)]), np.full(index + 1, columns - 1), settings)
+    for index, (image, field) in enumerate(originals):
+        copies = made(iter([(index, image, field)]), np.full(index + 1, columns - 1), settings)
         row = [
             cv2.resize(picture, (160, 160), interpolation=cv2.INTER_AREA)
-            for picture in (image, *copies)
+            for picture in (image, *(copy.image for copy in copies))
         ]
         rows.append(np.hstack([np.pad(picture, 2) for picture in row]))
     done, data = cv2.imencode(".jpg", np.vstack(rows), [cv2.IMWRITE_JPEG_QUALITY, 85])

@@ -18,18 +18,19 @@ from scanner.manifest import versions
 from scanner.predictor import Predictor
 from scanner.records import write_atomically
 from training.data.dataset import Dataset, DataSettings, describe, load
-from training.made_from import load_parts
-from training.parts import TRAIN, VALIDATION
+from training.labelled import check_writable, choose, class_indices, taught
 from training.results import metrics
 from training.results.gallery import Chosen, Judged, examples, failures
 from training.results.intervals import FloatArray
-from training.results.measure import Judgement, all_figures, judge
+from training.results.measure import Judgement, all_figures, calibration, judge, recalibrated
 from training.results.report import METRICS, TrainingReport, render
+from training.results.trust_figures import trust_figures
+from training.results.trust_text import as_lines
 
 Say = Callable[[str], None]
 _OF_THE_MODEL = (
     *("id", "name", "classes", "negative_class", "intended_use", "known_limits", "trained_on"),
-    *("preprocess", "weights_sha256"),
+    *("preprocess", "trust", "lungs", "kinds", "weights_sha256"),
 )
 
 
@@ -51,9 +52,10 @@ class EvaluateSettings:
 def evaluate(settings: EvaluateSettings, say: Say) -> Path:
     """Judge labelled images with a bundle; write metrics.json and report.html, return the latter.
 
-    The bundle's own temperature and operating points are applied, nothing is fitted. Images of a
-    class that the model lacks are left out and counted. Raises `SetupError` over a model, data or
-    output folder that will not do, and if no image is left.
+    The bundle's own temperature and operating points are applied, those of trust too as far as it
+    has them; nothing is fitted. Images of a class that the model lacks are left out and counted.
+    Raises `SetupError` over a model, data or output folder that will not do, and if no image is
+    left.
     """
     bundle = bundles.load(settings.model or bundles.DEFAULT_BUNDLE)
     _check_output(settings.output)
@@ -62,12 +64,11 @@ def evaluate(settings: EvaluateSettings, say: Say) -> Path:
     with tempfile.TemporaryDirectory(dir=settings.output, prefix="inputs-") as work:
         wanted = replace(settings.data, known=bundle.classes, least=1)
         data = load(wanted, bundle.spec, Path(work))
-        rows, left_out = _choose(data, bundle, settings)
+        rows, left_out = choose(data, bundle, settings.part, settings.data.path)
         for line in (*describe(data), *(f"left out: {n} ({why})" for why, n in left_out.items())):
             say(line)
         predictor = Predictor(bundle, precision=settings.precision)
-        targets = np.array([_index(bundle, label) for label in data.labels])
-        judged = judge(predictor, data.inputs, rows, targets)
+        judged = judge(predictor, data.inputs, rows, class_indices(data, bundle))
         measured = _measure(judged, data, bundle)
         warnings = _warnings(data, rows, settings.model or bundles.DEFAULT_BUNDLE, bundle)
         names = [data.names[row] for row in rows]
@@ -92,6 +93,7 @@ def evaluate(settings: EvaluateSettings, say: Say) -> Path:
         *warnings,
         metrics.as_text(figures, bundle.classes),
         f"accuracy {figures['accuracy']:.3f} ({low:.3f} to {high:.3f}) on {len(rows)} images",
+        *as_lines(measured["trust"]),
     ):
         say(line)
     return page
@@ -103,47 +105,15 @@ def _check_output(folder: Path) -> None:
         raise SetupError(
             f"{folder} holds a model, whose own metrics would be lost: choose another --output."
         )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise SetupError(
-            f"{folder} cannot be written ({error.strerror}): choose another --output."
-        ) from error
-
-
-def _choose(
-    data: Dataset, bundle: Bundle, settings: EvaluateSettings
-) -> tuple[npt.NDArray[np.int64], Counter[str]]:
-    """Return the rows of the wanted part whose class the model knows, and why others are not."""
-    left_out: Counter[str] = Counter()
-    rows = []
-    for row, (label, part) in enumerate(zip(data.labels, data.parts, strict=True)):
-        if settings.part and part != settings.part:
-            left_out[f"not of the {settings.part} part"] += 1
-        elif label not in bundle.classes:
-            left_out[f"label {label!r} is no class of the model"] += 1
-        else:
-            rows.append(row)
-    if not rows:
-        reasons = "; ".join(f"{count} ({why})" for why, count in left_out.items())
-        raise SetupError(
-            f"No image of {settings.data.path} is left for this model, which knows "
-            f"{', '.join(bundle.classes)}. Left out: {reasons}."
-        )
-    return np.array(rows), left_out
-
-
-def _index(bundle: Bundle, label: str) -> int:
-    return bundle.classes.index(label) if label in bundle.classes else -1
+    check_writable(folder)
 
 
 def _measure(judged: Judgement, data: Dataset, bundle: Bundle) -> dict[str, Any]:
     """Return what metrics.json holds, but nothing of a training."""
     targets, probabilities = judged.targets, judged.predictions.probabilities
     # At T = 1, as the network gave them.
-    uncalibrated = metrics.with_temperature(probabilities, 1 / bundle.temperature)
+    uncalibrated = recalibrated(judged, 1 / bundle.temperature)
+    trust = bundle.card.get("trust", {})
     return {
         "format": 1,
         "model": bundle.id,
@@ -153,10 +123,10 @@ def _measure(judged: Judgement, data: Dataset, bundle: Bundle) -> dict[str, Any]
         "roc": metrics.roc_curves(targets, probabilities, bundle.classes),
         "calibration": {
             "temperature": bundle.temperature,
-            "before": metrics.calibration(targets, uncalibrated),
-            "after": metrics.calibration(targets, probabilities),
+            **calibration(uncalibrated, judged, data.sources),
         },
         "operating_points": _operating_points(targets, probabilities, bundle),
+        "trust": trust_figures(judged, trust, bundle.weights, data.sources, bundle.classes),
         "folds": None,
     }
 
@@ -175,19 +145,18 @@ def _operating_points(
 
 def _warnings(data: Dataset, rows: npt.NDArray[np.int64], model: Path, bundle: Bundle) -> list[str]:
     """Say so if the model was trained on some of these very images."""
-    parts = load_parts(model)
-    taught = sum(parts.get(data.digests[row]) in (TRAIN, VALIDATION) for row in rows)
-    if taught:
+    known = taught(data, model)
+    if known is not None and known[rows].any():
         return [
-            f"{taught} of these {len(rows)} images were used to train the model: it has seen them, "
-            "so the figures say less about new ones."
+            f"{int(known[rows].sum())} of these {len(rows)} images were used to train the model: "
+            "it has seen them, so the figures say less about new ones."
         ]
-    if not parts and bundle.card.get("data", {}).get("fingerprint") == data.fingerprint:
+    if known is None and bundle.card.get("data", {}).get("fingerprint") == data.fingerprint:
         return [
             "The model was trained on this very data set: it has seen most of these images, so the "
             "figures say nothing about new ones."
         ]
-    if not parts:
+    if known is None:
         return [
             "The model does not say which images it was made from: it may have seen some of these."
         ]

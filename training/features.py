@@ -1,17 +1,20 @@
 """What the frozen part of the network makes of every image, computed once and kept on disk."""
 
 import hashlib
+import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 from filelock import FileLock, Timeout
 
 from scanner.errors import SetupError
+from scanner.heads import kind_shapes
 from scanner.interrupts import deferred
 from scanner.network import Weights, cut_model, quiet_stderr
 from scanner.predictor import CPU_BATCH_SIZE
@@ -22,6 +25,8 @@ from training.progress import bar
 # ``input`` nothing is frozen, so nothing is kept.
 CUTS = {"none": "embedding", "block5": "block4_pool", "all": "input"}
 _SUFFIX, _DRAFT = ".features", ".part"
+# Where the lungs of the originals are, beside their features.
+_LUNGS, _LUNGS_DRAFT = ".lungs", ".lungs-part"
 # A disk filled to the last byte fails other programs.
 _SPARE_BYTES = 200 * 2**20
 
@@ -33,7 +38,12 @@ def predicted_bytes(cut: str, rows: int, size: int) -> int:
 
 
 def _shape(cut: str, size: int) -> tuple[int, ...]:
-    return {"embedding": (512,), "block4_pool": (size // 16, size // 16, 512)}[cut]
+    return {
+        "embedding": (512,),
+        "kinds_grid": kind_shapes()["kinds/kernel"][:1],
+        "block4_conv4": (size // 8, size // 8, 512),
+        "block4_pool": (size // 16, size // 16, 512),
+    }[cut]
 
 
 def check_room(cache: Path, needed: int, limit: int) -> None:
@@ -65,6 +75,7 @@ def make_room(cache: Path, needed: int, limit: int, mine: Path) -> None:
         if total + needed <= limit and free >= needed + _SPARE_BYTES:
             break
         place.unlink()
+        place.with_suffix(_LUNGS).unlink(missing_ok=True)
         total, free = total - size, free + size
 
 
@@ -134,6 +145,22 @@ def place_of(cache: Path, name: str) -> Path:
     return cache / f"{name}{_SUFFIX}"
 
 
+def lung_fields(
+    images: Rows, weights: Weights, cut: str, precision: str, place: Path
+) -> npt.NDArray[np.uint8]:
+    """Return the lung fields (N, size/8, size/8) of the originals, 0..255, as `weights` see them.
+
+    The features of the originals come from the same pass, and `compute` goes on from there.
+    """
+    side = images.shape[1] // 8
+    found = place.with_suffix(_LUNGS)
+    if not (found.exists() and found.stat().st_size == len(images) * side * side):
+        draft = place.with_suffix(_LUNGS_DRAFT)
+        _write(images, weights, cut, precision, place, draft)
+        draft.replace(found)
+    return np.fromfile(found, np.uint8).reshape(len(images), side, side)
+
+
 def compute(images: Rows, weights: Weights, cut: str, precision: str, place: Path) -> Rows:
     """Return the features of all images (N, size, size) uint8 as float16 rows in `place`.
 
@@ -143,46 +170,88 @@ def compute(images: Rows, weights: Weights, cut: str, precision: str, place: Pat
     """
     if cut == "input":
         return images
-    shape = _shape(cut, images.shape[1])
     if not is_whole(place, cut, len(images), images.shape[1]):
-        draft = place.with_suffix(_DRAFT)
-        with quiet_stderr(), deferred():
-            function = _compiled(images.shape[1], weights, cut, precision)
-        try:
-            _append(draft, images, function, shape)
-            draft.replace(place)
-        except OSError as error:
-            raise SetupError(
-                f"The features cannot be written to {place.parent} ({error.strerror}): make room "
-                "or name another disk with --cache; --resume continues."
-            ) from error
+        _write(images, weights, cut, precision, place)
+        place.with_suffix(_DRAFT).replace(place)
     place.touch()
-    return Rows(place, np.float16, shape, len(images))
+    return Rows(place, np.float16, _shape(cut, images.shape[1]), len(images))
+
+
+def _write(
+    images: Rows, weights: Weights, cut: str, precision: str, place: Path, lungs: Path | None = None
+) -> None:
+    """Write the features that the draft of `place` lacks, and lung fields to `lungs`."""
+    with quiet_stderr(), deferred():
+        function = _compiled(images.shape[1], weights, cut, precision, lungs is not None)
+    forms: dict[str, tuple[Path, npt.DTypeLike, tuple[int, ...]]] = {}
+    forms["cut"] = (place.with_suffix(_DRAFT), np.float16, _shape(cut, images.shape[1]))
+    if lungs is not None:
+        side = images.shape[1] // 8
+        forms["lungs"] = (lungs, np.uint8, (side, side))
+    try:
+        with ExitStack() as files:
+            drafts = {
+                name: _Draft(files.enter_context(file.open("ab")), np.dtype(dtype), shape)
+                for name, (file, dtype, shape) in forms.items()
+            }
+            _append(drafts, images, function)
+    except OSError as error:
+        raise SetupError(
+            f"The features cannot be written to {place.parent} ({error.strerror}): make room "
+            "or name another disk with --cache; --resume continues."
+        ) from error
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A file of rows of one form that is being appended to, a batch at a time."""
+
+    handle: BinaryIO
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+
+    @property
+    def row_bytes(self) -> int:
+        return int(np.prod(self.shape)) * self.dtype.itemsize
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are, in whole batches: it ends between two."""
+        rows = os.fstat(self.handle.fileno()).st_size // self.row_bytes
+        return rows // CPU_BATCH_SIZE * CPU_BATCH_SIZE
+
+    def write(self, values: npt.NDArray[np.float32]) -> None:
+        scaled = np.rint(255 * values) if self.dtype == np.uint8 else values
+        self.handle.write(scaled.astype(self.dtype).tobytes())
 
 
 def _append(
-    draft: Path, images: Rows, function: Callable[[Any], Any], shape: tuple[int, ...]
+    drafts: dict[str, _Draft], images: Rows, function: Callable[[Any], dict[str, Any]]
 ) -> None:
-    """Write the features that `draft` lacks, a batch at a time; it ends between two batches."""
-    batch_bytes = CPU_BATCH_SIZE * int(np.prod(shape)) * np.dtype(np.float16).itemsize
-    done = draft.stat().st_size // batch_bytes * CPU_BATCH_SIZE if draft.exists() else 0
+    """Write the rows that drafts lack, a batch at a time."""
+    done = min(draft.rows for draft in drafts.values())
+    for draft in drafts.values():
+        draft.handle.truncate(done * draft.row_bytes)
     batch = np.zeros((CPU_BATCH_SIZE, *images.shape[1:], 1), np.uint8)
-    with draft.open("ab") as handle, bar("features", len(images), " images", done) as shown:
-        handle.truncate(done // CPU_BATCH_SIZE * batch_bytes)
+    with bar("features", len(images), " images", done) as shown:
         for start in range(done, len(images), CPU_BATCH_SIZE):
             some = images[start : start + CPU_BATCH_SIZE]
             batch[: len(some), ..., 0] = some
             with deferred():
-                features = function(batch)[: len(some)]
-                handle.write(np.asarray(features, np.float16).tobytes())
+                outputs = function(batch)
+                for name, draft in drafts.items():
+                    draft.write(outputs[name][: len(some)])
             shown.update(len(some))
 
 
-def _compiled(size: int, weights: Weights, cut: str, precision: str) -> Callable[[Any], Any]:
-    """Return the frozen part, uint8 batch (n, size, size, 1) -> float32 array."""
+def _compiled(
+    size: int, weights: Weights, cut: str, precision: str, with_lungs: bool
+) -> Callable[[Any], dict[str, Any]]:
+    """Return the frozen part, uint8 batch (n, size, size, 1) -> float32 arrays by name."""
     import tensorflow as tf
 
     from scanner.network import compile_fixed
 
-    compiled = compile_fixed(cut_model(size, weights, cut, precision), CPU_BATCH_SIZE)
-    return lambda batch: compiled(tf.constant(batch)).numpy()
+    model = cut_model(size, weights, cut, precision, with_lungs=with_lungs)
+    compiled = compile_fixed(model, CPU_BATCH_SIZE)
+    return lambda batch: {n: t.numpy() for n, t in compiled(tf.constant(batch)).items()}

@@ -12,13 +12,28 @@ import numpy as np
 
 from scanner import bundle as bundles
 from scanner.errors import SetupError
+from scanner.heads import has_lungs, without_heads
 from scanner.interrupts import deferred
 from scanner.network import Weights, quiet_stderr, visible_gpus
-from training import augment, features, finish, lesson, near_duplicates, split, unfinished
+from scanner.records import UNCERTAIN
+from training import (
+    augment,
+    features,
+    finish,
+    lesson,
+    near_duplicates,
+    negatives,
+    split,
+    unfinished,
+)
+from training.audit.of_training import audit_of_training
 from training.data import dataset
 from training.data.rows import Rows
+from training.draw import Shown
 from training.fit import Fitted, Recipe, fit, probabilities
+from training.heads import Heads, obtain, origin
 from training.lesson import Lesson
+from training.outcome import Outcome, measure
 from training.parts import LEFT_OUT, PARTS, TEST, VALIDATION
 from training.results import metrics
 from training.start import Start, begin, joined, with_classes
@@ -40,6 +55,7 @@ class TrainSettings:
     folds: int
     hold_out: str
     name: str
+    negatives: Path | None
     cache: Path | None
     cache_limit: int
     resume: bool
@@ -67,6 +83,8 @@ def train(settings: TrainSettings, say: Say) -> str | None:
     before any long work.
     """
     unfinished.check(settings.output, settings.data.path, settings.resume)
+    if settings.negatives is not None:
+        negatives.read_table(settings.negatives)
     with quiet_stderr(), deferred():
         visible_gpus()
     start = begin(
@@ -94,6 +112,11 @@ def _train(settings: TrainSettings, start: Start, work: Path, say: Say) -> str |
         data = dataset.load(replace(settings.data, known=start.classes), start.spec, work)
     for line in dataset.describe(data):
         say(line)
+    if UNCERTAIN in data.classes:
+        raise SetupError(
+            f"A class may not be called {UNCERTAIN}: that is what a scan says of an image that "
+            "could be several. Give it another name."
+        )
     plan = split.plan(data, settings.folds, settings.hold_out, recipe.seed, start.parts)
     _say_plan(plan, data, say)
     taught = lesson.prepare(data, joined(start, data.classes), plan, recipe)
@@ -121,24 +144,52 @@ def _teach(
     say: Say,
 ) -> str:
     recipe, weights = settings.recipe, with_classes(start, taught.classes)
-    with clock.stage("augmenting"):
-        lesson.add_copies(taught, recipe)
+    frozen = recipe.cut != "input"
+    found = Heads()
+    if frozen:
+        with clock.stage("lung head and gate"):
+            found = _heads(settings, taught, weights, start, work, say)
+        weights = {**without_heads(weights), **found.weights}
     with clock.stage("features"):
-        cached = features.compute(taught.images, weights, recipe.cut, recipe.precision, place)
+        shown, cached = _features(taught, weights, recipe, place)
     with clock.stage("epochs"):
         fitted = [
-            _fit_round(number, taught, cached, weights, recipe, work, say)
+            _fit_round(number, taught, shown, cached, weights, recipe, work, say)
             for number in range(len(taught.plan.rounds))
         ]
+    if not frozen:
+        with clock.stage("lung head and gate"):
+            trained = {**weights, **fitted[0].weights}
+            found = _heads(settings, taught, trained, start, work, say)
+        weights = {**without_heads(weights), **found.weights}
     folds = None
     if settings.folds:
         with clock.stage("judging folds"):
             folds = _judge_folds(taught, cached, weights, fitted, recipe)
-    outcome = finish.Outcome(taught, start, recipe, fitted[0], folds, settings.name)
+    outcome = Outcome(taught, start, recipe, fitted[0], folds, settings.name, found, shown.fields)
     with clock.stage("measuring"):
         stored = bundles.quantise({**weights, **fitted[0].weights})
-        measured = finish.measure(outcome, stored, say)
-    return finish.save(outcome, stored, measured, settings.output, clock.seconds, say)
+        measured = measure(outcome, stored, say)
+    with clock.stage("auditing"):
+        audited = audit_of_training(outcome, stored, measured, say)
+    return finish.save(outcome, stored, measured, audited, settings.output, clock.seconds, say)
+
+
+def _heads(
+    settings: TrainSettings, taught: Lesson, weights: Weights, start: Start, work: Path, say: Say
+) -> Heads:
+    parts, recipe, table = taught.plan.rounds[0], settings.recipe, settings.negatives
+    return obtain(taught.data, parts, weights, start.spec, recipe, table, work, say)
+
+
+def _features(taught: Lesson, weights: Weights, recipe: Recipe, place: Path) -> tuple[Shown, Rows]:
+    """Return what the rows show and their features: originals first, whose lungs copies need."""
+    seen = None
+    if has_lungs(weights) and recipe.cut != "input":
+        originals = lesson.originals_of(taught)
+        seen = features.lung_fields(originals, weights, recipe.cut, recipe.precision, place)
+    shown = lesson.add_copies(taught, recipe, seen)
+    return shown, features.compute(taught.images, weights, recipe.cut, recipe.precision, place)
 
 
 def _say_plan(plan: split.Plan, data: dataset.Dataset, say: Say) -> None:
@@ -161,7 +212,10 @@ def _say_plan(plan: split.Plan, data: dataset.Dataset, say: Say) -> None:
 
 
 def _place_of_features(cache: Path, taught: Lesson, start: Start, recipe: Recipe) -> Path:
-    key = features.key(taught.data.fingerprint, start.weights, taught.copies, _making(recipe))
+    # Lung fields, and so the copies, come from a head that the training part of round one taught.
+    parts = hashlib.sha256(",".join(taught.plan.rounds[0]).encode()).hexdigest()[:16]
+    making = f"{_making(recipe)} lungs of {origin(taught.data, None)} {parts} {recipe.seed}"
+    key = features.key(taught.data.fingerprint, start.weights, taught.copies, making)
     return features.place_of(cache, key)
 
 
@@ -197,6 +251,7 @@ def _options(settings: TrainSettings, taught: Lesson, start: Start) -> dict[str,
         **{k: v for k, v in asdict(settings.recipe).items() if k not in free},
         "folds": settings.folds,
         "hold_out_source": settings.hold_out,
+        "heads": origin(taught.data, settings.negatives),
         "data": taught.data.fingerprint,
         "split": hashlib.sha256(parts.encode()).hexdigest()[:16],
         "start": f"{start.text} {start.sha256[:12]}".strip(),
@@ -207,6 +262,7 @@ def _options(settings: TrainSettings, taught: Lesson, start: Start) -> dict[str,
 def _fit_round(
     number: int,
     taught: Lesson,
+    shown: Shown,
     cached: Rows,
     weights: Weights,
     recipe: Recipe,
@@ -214,12 +270,13 @@ def _fit_round(
     say: Say,
 ) -> Fitted:
     which = f"fold {number + 1}, " if len(taught.plan.rounds) > 1 else ""
-    shown = taught.draw(number, recipe)
-    say(f"{which}training {finish.TRAINED[recipe.fine_tune]}, {shown.size} images an epoch")
+    draw = taught.draw(number, recipe)
+    say(f"{which}training {finish.TRAINED[recipe.fine_tune]}, {draw.size} images an epoch")
     return fit(
         cached,
         taught.row_targets,
         shown,
+        draw,
         taught.part(number, VALIDATION),
         weights,
         recipe,
@@ -227,6 +284,7 @@ def _fit_round(
         lambda epoch, row: say(
             f"{which}epoch {epoch}: loss {row['loss']:.4f}, accuracy {row['accuracy']:.4f}; "
             f"validation {row['validation_loss']:.4f}, {row['validation_accuracy']:.4f}"
+            + (f"; outside the lungs {row['outside_lungs']:.3f}" if "outside_lungs" in row else "")
         ),
     )
 

@@ -21,7 +21,7 @@ _WORK = "unfinished"
 _OPTIONS = "options.json"
 _STATES = "round-{}.safetensors"
 # Options that say nothing to a reader.
-_HASHED = ("data", "split")
+_HASHED = ("data", "split", "heads")
 # What a training writes beside the model, and somebody else may have written before.
 _WRITTEN = ("README.md", METRICS, REPORT)
 

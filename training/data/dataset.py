@@ -47,7 +47,7 @@ class Dataset:
     """All images: `inputs` (N, size, size) uint8 on disk, and what is known of each.
 
     `labels` are names out of `classes`; `names` are for people; `patients`, `sources`, `masks`
-    (absolute paths, counted for people so far) and `parts` (train, validation or test) are empty
+    (absolute paths, of lungs) and `parts` (train, validation or test) are empty
     texts where the data says nothing. `value_range` is that of arrays as stored. `left_out` counts
     what was not taken, by reason. `fingerprint` is 16 hexadecimal digits of a hash over inputs and
     labels, `digests` one of each input. `duplicates` counts images with the same input as an

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from scanner.bundle import CARD
+from training.audit.result import as_markdown as as_markdown_of_audit
 from training.fit import Fitted, Recipe
 from training.lesson import Lesson
 from training.parts import TRAIN
 from training.results import metrics
+from training.results.trust_text import trust_lines
 
 # How bundles were split whose cards do not say it.
 _SPLIT = "by patient where the data names one, else by near-duplicate"
@@ -62,6 +64,8 @@ def as_markdown(card: dict[str, Any]) -> str:
         lines.append(f"| {name} | {' | '.join(shown)} | {row['support']} |")
     lines += _folds(card["metrics"].get("folds"))
     lines += _operating_points(card.get("operating_points", []))
+    lines += trust_lines(card)
+    lines += as_markdown_of_audit(card.get("audit"))
     lines += ["", "## Precisions, against float32 on validation images", ""]
     for name, row in card["precisions"].items():
         lines.append(
@@ -89,20 +93,15 @@ def _operating_points(points: list[metrics.Figures]) -> list[str]:
         "|---|---|---|---|---|",
     ]
     for point in points:
-        shown = (_with_interval(point["test"], name) for name in ("sensitivity", "specificity"))
+        shown = (
+            metrics.with_interval(point["test"], name) for name in ("sensitivity", "specificity")
+        )
         lines.append(
             f"| {point['class']} | {point['rule']} | {point['threshold']:.4f} | "
             + " | ".join(shown)
             + " |"
         )
     return lines
-
-
-def _with_interval(figures: metrics.Figures, name: str) -> str:
-    if figures[name] is None:
-        return "-"
-    low, high = figures[f"{name}_95"]
-    return f"{figures[name]:.3f} ({low:.3f} to {high:.3f})"
 
 
 def texts(taught: Lesson, figures: metrics.Figures) -> dict[str, str]:
@@ -169,6 +168,12 @@ def recipe_text(recipe: Recipe, start: str, fitted: Fitted) -> str:
         if recipe.copies
         else "no augmentation"
     )
+    if recipe.lung_penalty:
+        copies += (
+            ", where lungs are known some without what surrounds them and some, taught as no "
+            "class, without them; the share of the evidence outside the lungs was added to the "
+            f"loss {recipe.lung_penalty:g} times"
+        )
     return (
         f"{recipe.architecture} from {start}, {trained} for {len(fitted.history)} epochs with Adam "
         f"({recipe.learning_rate:g} falling as a cosine, batches of "

@@ -103,6 +103,7 @@ def _example(judged: Judged, index: int, kind: str) -> Example:
     predicted = int(probabilities.argmax())
     pixels = np.asarray(judged.inputs[index], np.float32) / np.float32(255)
     radiograph = thumbnails.thumbnail(pixels)
+    lungs = judged.predictions.lungs
     return Example(
         kind=kind,
         name=judged.names[index],
@@ -110,5 +111,7 @@ def _example(judged: Judged, index: int, kind: str) -> Example:
         predicted=judged.classes[predicted],
         probability=float(probabilities[predicted]),
         radiograph=radiograph,
-        overlay=thumbnails.overlay(radiograph, judged.predictions.cam[index]),
+        overlay=thumbnails.overlay(
+            radiograph, judged.predictions.cam[index], None if lungs is None else lungs[index]
+        ),
     )

@@ -1,13 +1,13 @@
 """A finished bundle measured as a scan runs it: figures, calibration, operating points."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from scanner.predictor import Predictions, Predictor
+from scanner.predictor import Predictions, Predictor, joined
 from training.data.rows import Rows
 from training.progress import bar
 from training.results import metrics
@@ -35,12 +35,7 @@ def judge(predictor: Predictor, inputs: Rows, rows: Indices, targets: Indices) -
             some = rows[start : start + _CHUNK]
             parts.append(predictor.predict(list(inputs[some])))
             shown.update(len(some))
-    joined = Predictions(
-        np.concatenate([part.probabilities for part in parts]),
-        np.concatenate([part.cam for part in parts]),
-        np.concatenate([part.embedding for part in parts]),
-    )
-    return Judgement(rows, targets[rows], joined)
+    return Judgement(rows, targets[rows], joined(parts))
 
 
 def recalibrated(judged: Judgement, temperature: float) -> Judgement:
@@ -50,24 +45,57 @@ def recalibrated(judged: Judgement, temperature: float) -> Judgement:
     return Judgement(
         judged.rows,
         judged.targets,
-        Predictions(calibrated.astype(np.float32), predictions.cam, predictions.embedding),
+        replace(predictions, probabilities=calibrated.astype(np.float32)),
     )
+
+
+def of_sources(judged: Judgement, sources: Sequence[str]) -> dict[str, npt.NDArray[np.bool_]]:
+    """Return which of the judged images (n,) are of each source: ``all``, then each one's name.
+
+    `sources` (N,) are those of all rows, empty where unknown: such images are in ``all`` only.
+    """
+    here = np.array(sources)[judged.rows]
+    found = {"all": np.ones(len(here), bool)}
+    for source in sorted(set(here) - {""}):
+        # "all" is everything, even where a hospital is called so.
+        found[str(source) if source != "all" else "source all"] = here == source
+    return found
 
 
 def all_figures(
     judged: Judgement, sources: Sequence[str], classes: Sequence[str]
 ) -> dict[str, metrics.Figures]:
     """Return the figures of all images, and of each source (N names, empty where unknown)."""
-    found = {"all": metrics.figures(judged.targets, judged.predictions.probabilities, classes)}
-    here = np.array(sources)[judged.rows]
-    for source in sorted(set(here) - {""}):
-        inside = here == source
-        # "all" is everything, even where a hospital is called so.
-        name = str(source) if source != "all" else "source all"
-        found[name] = metrics.figures(
-            judged.targets[inside], judged.predictions.probabilities[inside], classes
-        )
-    return found
+    answers = judged.predictions.probabilities
+    return {
+        name: metrics.figures(judged.targets[inside], answers[inside], classes)
+        for name, inside in of_sources(judged, sources).items()
+    }
+
+
+def calibration(raw: Judgement, scaled: Judgement, sources: Sequence[str]) -> metrics.Figures:
+    """Return how well confidence is calibrated ``before`` and ``after`` temperature scaling.
+
+    `raw` and `scaled` judge the same images. ``sources`` has the error before and after of each
+    source (N names, empty where unknown), without its bins.
+    """
+    judged = {"before": raw, "after": scaled}
+
+    def of(when: str, inside: npt.NDArray[np.bool_]) -> metrics.Figures:
+        answers = judged[when].predictions.probabilities
+        return metrics.calibration(raw.targets[inside], answers[inside])
+
+    inside = of_sources(raw, sources)
+    everything = inside.pop("all")
+    return {
+        **{when: of(when, everything) for when in judged},
+        "sources": {
+            name: {
+                when: {k: v for k, v in of(when, here).items() if k != "bins"} for when in judged
+            }
+            for name, here in inside.items()
+        },
+    }
 
 
 def agreement(exact: FloatArray, coarse: FloatArray) -> dict[str, Any]:

@@ -226,6 +226,14 @@ def at_threshold(positive: npt.NDArray[np.bool_], scores: FloatArray, threshold:
     return result
 
 
+def with_interval(figures: Figures, name: str) -> str:
+    """Return one of the figures with its interval, ``0.950 (0.930 to 0.964)``, or ``-``."""
+    if figures[name] is None:
+        return "-"
+    low, high = figures[f"{name}_95"]
+    return f"{figures[name]:.3f} ({low:.3f} to {high:.3f})"
+
+
 def fold_summary(folds: Sequence[Figures], pooled: Figures) -> Figures:
     """Return mean, spread (sample standard deviation) and each fold's value of the main figures.
 

@@ -163,8 +163,16 @@ def _reliability_line(axes: Axes, measured: Mapping[str, Any], when: str, colour
     )
 
 
-def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> str:
-    """Return the confusion matrix, rows truth: counts, and shares of the row in per cent."""
+def confusion(
+    counts: Sequence[Sequence[int]],
+    classes: Sequence[str],
+    columns: str = "prediction",
+    rows: str = "truth",
+) -> str:
+    """Return the confusion matrix, rows truth: counts, and shares of the row in per cent.
+
+    `columns` and `rows` are what the axes are called.
+    """
     matrix = np.array(counts)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     with _canvas(1.5 + 0.75 * max(len(classes), 3)) as canvas:
@@ -189,7 +197,7 @@ def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> str:
         turned = 0 if len(classes) <= 4 else 45
         axes.set_xticks(places, names, rotation=turned)
         axes.set_yticks(places, names)
-        axes.set(xlabel="prediction", ylabel="truth")
+        axes.set(xlabel=columns, ylabel=rows)
         axes.grid(False)
         axes.tick_params(length=0)
     return canvas.svg
@@ -233,6 +241,24 @@ def folds(summary: Mapping[str, Any]) -> str:
         axes.set_xlim(right=1.005)
         handles, labels = axes.get_legend_handles_labels()
         canvas.figure.legend(handles[:2], labels[:2], loc="outside lower center", ncols=2)
+    return canvas.svg
+
+
+def removal(curves: Mapping[str, Sequence[float]]) -> str:
+    """Return deletion and insertion curves by name: probability against the share taken or put."""
+    with _canvas(4.2) as canvas:
+        axes = canvas.figure.subplots()
+        for number, (name, values) in enumerate(curves.items()):
+            axes.plot(
+                np.linspace(0, 1, len(values)),
+                values,
+                color=(_SECOND, _FIRST)[number % 2],
+                linestyle="-" if number < 2 else ":",
+                label=name,
+            )
+        axes.set(xlim=(0, 1), ylim=(0, 1.02))
+        axes.set(xlabel="share of the image blurred or shown", ylabel="probability of the answer")
+        canvas.figure.legend(loc="outside lower center")
     return canvas.svg
 
 

@@ -12,9 +12,12 @@ from scanner import __version__
 from scanner.errors import SetupError
 from scanner.records import write_atomically
 from scanner.report import environment
+from training.audit.page import add_filters
+from training.audit.result import Audit
 from training.results import plots
 from training.results.gallery import KINDS, Example
 from training.results.metrics import SENSITIVE
+from training.results.trust_text import TABLES
 
 REPORT = "report.html"
 METRICS = "metrics.json"
@@ -32,6 +35,8 @@ _TITLES = {
     "folds": "Folds",
     "calibration": "Calibration",
     "thresholds": "Operating points",
+    "trust": "Trust",
+    "audit": "Shortcut audit",
     "examples": "Examples",
     "failures": "Failures",
     "origin": "Environment and hashes",
@@ -45,7 +50,7 @@ class TrainingReport:
     `card` has the keys of model.json and `metrics` those of metrics.json; what either lacks is left
     out of the page. `facts` adds rows of name and text to the sections ``data``, ``split``,
     ``recipe`` and ``run``. `warnings` are sentences that stand first. `contact_sheet` is a JPEG of
-    augmented images.
+    augmented images, `audit` that of the shortcuts.
     """
 
     title: str
@@ -56,6 +61,7 @@ class TrainingReport:
     contact_sheet: bytes | None = None
     examples: Sequence[Example] = ()
     failures: Sequence[Example] = ()
+    audit: Audit | None = None
 
 
 def render(folder: Path, report: TrainingReport) -> Path:
@@ -69,6 +75,7 @@ def render(folder: Path, report: TrainingReport) -> Path:
     counts = _counts(card.get("data", {}).get("counts", {}), classes)
     style = (Path(templates.__file__).parent / "report.css").read_text(encoding="utf-8")
     template_environment = environment()
+    add_filters(template_environment)
     template_environment.filters.update(figure=_figure, interval=_interval, jpeg=_jpeg)
     html = template_environment.get_template("training.html").render(
         report=report,
@@ -81,6 +88,7 @@ def render(folder: Path, report: TrainingReport) -> Path:
         plots=drawn,
         kinds=KINDS,
         sensitive=SENSITIVE,
+        trust_tables=TABLES,
         style=style,
         style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
         version=__version__,
@@ -112,11 +120,18 @@ def _sections(
         "folds": "folds" in drawn,
         "calibration": "calibration" in drawn,
         "thresholds": metrics.get("operating_points"),
+        "trust": "trust" in card or "lungs" in card or "kinds" in card or _trusts(metrics),
+        "audit": report.audit,
         "examples": report.examples,
         "failures": report.failures,
         "origin": True,
     }
     return {name: title for name, title in _TITLES.items() if present[name]}
+
+
+def _trusts(metrics: Mapping[str, Any]) -> bool:
+    """Tell whether there is more to say of trust than how many images there are."""
+    return any(len(row) > 1 for row in metrics.get("trust", {}).values())
 
 
 def _plots(metrics: Mapping[str, Any]) -> dict[str, str]:

@@ -1,0 +1,125 @@
+"""The audit in Chromium, alone and in a training report: it loads, fits a phone, and is legible."""
+
+import importlib.util
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from audit_report_samples import made_audit
+from training_report_samples import full_report
+
+from training.audit.page import AuditPage, render
+from training.results import report
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+_CHROMIUM = shutil.which("chromium")
+_ARTEFACTS = Path(__file__).parents[1] / "artefacts"
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(_CHROMIUM is None, reason="chromium is not on PATH: apt-get install it"),
+    pytest.mark.skipif(
+        importlib.util.find_spec("playwright") is None, reason="pip install playwright"
+    ),
+]
+
+_BROKEN = "() => [...document.images].filter(i => i.complete && !i.naturalWidth).length"
+# Tables may scroll inside their own frame.
+_OVERFLOW = """() => {
+    const root = document.documentElement;
+    const wide = [...document.body.querySelectorAll('*')].filter(
+        e => e.getBoundingClientRect().right > root.clientWidth + 1 && !e.closest('.wide'));
+    const texts = wide.slice(0, 5).map(e => e.outerHTML.slice(0, 99));
+    return [root.scrollWidth - root.clientWidth, texts];
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=_CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def tab(browser: "Browser") -> Iterator["Page"]:
+    context = browser.new_context(viewport={"width": 1400, "height": 900})
+    yield context.new_page()
+    context.close()
+
+
+def _page(folder: Path, text: str = "Letters in the corners") -> Path:
+    facts = {"Audited": f"200 of 900 images of {text}"}
+    return render(folder, AuditPage(f"Audit of {text}", made_audit(text), {}, facts, [text]))
+
+
+def test_every_picture_loads_and_nothing_complains(tmp_path: Path, tab: "Page") -> None:
+    complaints: list[str] = []
+    asked: list[str] = []
+    tab.on("console", lambda message: complaints.append(message.text))
+    tab.on("request", lambda request: asked.append(request.url))
+    path = _page(tmp_path)
+    tab.goto(path.as_uri())
+    assert tab.evaluate("document.images.length") == 3
+    assert tab.evaluate(_BROKEN) == 0
+    assert complaints == []
+    assert [url for url in asked if not url.startswith("data:")] == [path.as_uri()]
+
+
+@pytest.mark.parametrize("width", [320, 400, 768, 1400])
+def test_nothing_makes_the_page_scroll_sideways(width: int, tmp_path: Path, tab: "Page") -> None:
+    tab.set_viewport_size({"width": width, "height": 844})
+    for text in ("Letters in the corners", "x" * 90):
+        tab.goto(_page(tmp_path, text).as_uri())
+        tab.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+        assert tab.evaluate(_OVERFLOW) == [0, []]
+
+
+def test_the_text_is_legible_on_a_phone(tmp_path: Path, tab: "Page") -> None:
+    tab.set_viewport_size({"width": 390, "height": 844})
+    tab.goto(_page(tmp_path).as_uri())
+    tab.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    sizes = tab.locator("p, td, th, dd, dt, li, summary, figcaption, small").evaluate_all(
+        "all => all.map(e => parseFloat(getComputedStyle(e).fontSize))"
+    )
+    assert min(sizes) >= 12
+
+
+def test_a_missed_goal_is_told_from_a_reached_one_by_word_and_colour(
+    tmp_path: Path, tab: "Page"
+) -> None:
+    tab.goto(_page(tmp_path).as_uri())
+    goals = tab.locator(".goals li")
+    colours = goals.evaluate_all("all => all.map(e => getComputedStyle(e).color)")
+    assert [text.split(":")[0] for text in goals.all_inner_texts()] == ["missed", "reached"]
+    assert colours == ["rgb(240, 180, 41)", "rgb(127, 180, 230)"]
+
+
+def test_the_training_report_has_it_as_a_section(tmp_path: Path, tab: "Page") -> None:
+    tab.set_viewport_size({"width": 390, "height": 844})
+    tab.goto(report.render(tmp_path, replace(full_report(), audit=made_audit())).as_uri())
+    tab.locator(".contents a", has_text="Shortcut audit").click()
+    assert tab.locator("section#audit .finding").count() == 4
+    assert tab.evaluate(_OVERFLOW) == [0, []]
+
+
+@pytest.mark.parametrize(("name", "width"), [("desktop", 1400), ("phone", 390)])
+def test_a_picture_of_the_page_is_kept_for_people_to_look_at(
+    name: str, width: int, tmp_path: Path, tab: "Page"
+) -> None:
+    tab.set_viewport_size({"width": width, "height": 844})
+    tab.goto(_page(tmp_path).as_uri())
+    _ARTEFACTS.mkdir(exist_ok=True)
+    target = _ARTEFACTS / f"audit-{name}.png"
+    tab.screenshot(path=target, full_page=True)
+    assert target.stat().st_size > 20_000
