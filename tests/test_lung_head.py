@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from small_models import random_weights
+from small_models import random_weights, save_vgg19_with_heads
 
 from scanner import bundle, heads
 from scanner.errors import SetupError
@@ -115,8 +115,17 @@ def test_a_model_that_is_retrained_keeps_its_heads(
     assert found.lungs == "that of the model it was retrained from"
 
 
-def test_without_masks_the_shipped_head_is_lent_to_the_same_blocks(tmp_path: Path) -> None:
-    shipped = bundle.load(bundle.DEFAULT_BUNDLE)
+@pytest.fixture
+def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bundle.Bundle:
+    """A shipped model with both heads."""
+    save_vgg19_with_heads(tmp_path / "shipped")
+    monkeypatch.setattr(bundle, "DEFAULT_BUNDLE", tmp_path / "shipped")
+    return bundle.load(tmp_path / "shipped")
+
+
+def test_without_masks_the_shipped_head_is_lent_to_the_same_blocks(
+    tmp_path: Path, shipped: bundle.Bundle
+) -> None:
     bare = {n: a for n, a in shipped.weights.items() if n.startswith("block")}
     found = _obtained(bare, tmp_path)
     assert (found.weights["lungs_field/kernel"] == shipped.weights["lungs_field/kernel"]).all()
@@ -124,8 +133,9 @@ def test_without_masks_the_shipped_head_is_lent_to_the_same_blocks(tmp_path: Pat
 
 
 def test_other_blocks_get_no_head_and_are_told_so(
-    tmp_path: Path, weights: dict[str, np.ndarray]
+    tmp_path: Path, weights: dict[str, np.ndarray], shipped: bundle.Bundle
 ) -> None:
-    found = _obtained(weights, tmp_path)
+    trained = {**weights, "block2_conv1/kernel": weights["block2_conv1/kernel"] * 2}
+    found = _obtained(trained, tmp_path)
     assert not found.weights
     assert "not those of the shipped model" in found.lungs
