@@ -3,13 +3,18 @@
 import copy
 import importlib.util
 import shutil
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pydicom
 import pytest
 from dicom_files import as_bytes
 from pydicom.dataset import Dataset
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 @pytest.fixture(scope="session")
@@ -52,3 +57,16 @@ def dcmtk() -> None:
     """Skip unless dcmtk's renderers are installed."""
     if shutil.which("dcmj2pnm") is None or shutil.which("dcml2pnm") is None:
         pytest.skip("dcmj2pnm or dcml2pnm is not on PATH: apt-get install dcmtk")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    """Chromium without a window; tests that need it say so by their marks."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield browser
+        browser.close()

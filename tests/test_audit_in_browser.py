@@ -39,18 +39,6 @@ _OVERFLOW = """() => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator["Browser"]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=_CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def tab(browser: "Browser") -> Iterator["Page"]:
     context = browser.new_context(viewport={"width": 1400, "height": 900})

@@ -62,18 +62,6 @@ class Visit:
         self.page.wait_for_function(_ALL_TRIED, timeout=_SETTLE_MS)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator["Browser"]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=_CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def visit(browser: "Browser") -> Iterator[Visit]:
     context = browser.new_context(viewport={"width": 1440, "height": 900})

@@ -227,6 +227,33 @@ def train(data: Path, output: Path, **options: Any) -> None:
         click.echo(f"Model {model_id} is in {output}: cxr-scan FOLDER --model {output}")
 
 
+def _judging_options(command: Any) -> Any:
+    """Add the options of what judges labelled data with a finished model."""
+    options = (
+        click.option(
+            "-m",
+            "--model",
+            type=click.Path(path_type=Path),
+            help="Folder of a model bundle.  [default: the one that is shipped]",
+        ),
+        click.option(
+            "--part",
+            type=click.Choice(["train", "validation", "test"]),
+            help="Only images of this part, as the data's split column says.",
+        ),
+        click.option(
+            "--precision",
+            type=click.Choice(["auto", "float32", "bfloat16"]),
+            default="auto",
+            show_default=True,
+            help="Arithmetic; auto takes the fastest that keeps the labels.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 def _data_settings(data: Path, options: dict[str, Any]) -> Any:
     from training.data.dataset import DataSettings
 
@@ -282,30 +309,13 @@ def _recipe(options: dict[str, Any]) -> Any:
 )
 @click.argument("data", type=click.Path(exists=True, path_type=Path))
 @click.option(
-    "-m",
-    "--model",
-    type=click.Path(path_type=Path),
-    help="Folder of a model bundle.  [default: the one that is shipped]",
-)
-@click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
     help="Folder for figures and report.  [default: ./DATA-evaluation]",
 )
 @_data_options
-@click.option(
-    "--part",
-    type=click.Choice(["train", "validation", "test"]),
-    help="Only images of this part, as the data's split column says.",
-)
-@click.option(
-    "--precision",
-    type=click.Choice(["auto", "float32", "bfloat16"]),
-    default="auto",
-    show_default=True,
-    help="Arithmetic; auto takes the fastest that keeps the labels.",
-)
+@_judging_options
 def evaluate(data: Path, model: Path | None, output: Path | None, **options: Any) -> None:
     """Measure a model on labelled radiographs it was not trained on.
 
@@ -330,12 +340,6 @@ def evaluate(data: Path, model: Path | None, output: Path | None, **options: Any
 )
 @click.argument("data", type=click.Path(exists=True, path_type=Path))
 @click.option(
-    "-m",
-    "--model",
-    type=click.Path(path_type=Path),
-    help="Folder of a model bundle.  [default: the one that is shipped]",
-)
-@click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
@@ -350,18 +354,7 @@ def evaluate(data: Path, model: Path | None, output: Path | None, **options: Any
     metavar="N",
     help="The most images to audit, drawn by source and class.",
 )
-@click.option(
-    "--part",
-    type=click.Choice(["train", "validation", "test"]),
-    help="Only images of this part, as the data's split column says.",
-)
-@click.option(
-    "--precision",
-    type=click.Choice(["auto", "float32", "bfloat16"]),
-    default="auto",
-    show_default=True,
-    help="Arithmetic; auto takes the fastest that keeps the labels.",
-)
+@_judging_options
 def audit(data: Path, model: Path | None, output: Path | None, **options: Any) -> None:
     """Test what else than the lungs a model's answers hang on.
 

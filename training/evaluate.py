@@ -4,7 +4,7 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from scanner.errors import SetupError
 from scanner.manifest import versions
 from scanner.predictor import Predictor
 from scanner.records import write_atomically
-from training.data.dataset import Dataset, DataSettings, describe, load
-from training.labelled import check_writable, choose, class_indices, taught
+from training.data.dataset import Dataset, DataSettings
+from training.labelled import check_writable, class_indices, load, taught
 from training.results import metrics
 from training.results.gallery import Chosen, Judged, examples, failures
 from training.results.intervals import FloatArray
@@ -62,11 +62,7 @@ def evaluate(settings: EvaluateSettings, say: Say) -> Path:
     name = settings.data.path.resolve().name
     # In the output folder: /tmp is memory on many machines.
     with tempfile.TemporaryDirectory(dir=settings.output, prefix="inputs-") as work:
-        wanted = replace(settings.data, known=bundle.classes, least=1)
-        data = load(wanted, bundle.spec, Path(work))
-        rows, left_out = choose(data, bundle, settings.part, settings.data.path)
-        for line in (*describe(data), *(f"left out: {n} ({why})" for why, n in left_out.items())):
-            say(line)
+        data, rows, left_out = load(settings.data, bundle, settings.part, Path(work), say)
         predictor = Predictor(bundle, precision=settings.precision)
         judged = judge(predictor, data.inputs, rows, class_indices(data, bundle))
         measured = _measure(judged, data, bundle)

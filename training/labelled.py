@@ -2,6 +2,8 @@
 
 import tempfile
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,8 @@ import numpy.typing as npt
 
 from scanner.bundle import Bundle
 from scanner.errors import SetupError
-from training.data.dataset import Dataset
+from training.data import dataset
+from training.data.dataset import Dataset, DataSettings
 from training.made_from import load_parts
 from training.parts import TRAIN, VALIDATION
 
@@ -26,6 +29,21 @@ def check_writable(folder: Path) -> None:
         raise SetupError(
             f"{folder} cannot be written ({error.strerror}): choose another --output."
         ) from error
+
+
+def load(
+    settings: DataSettings, bundle: Bundle, part: str, work: Path, say: Callable[[str], None]
+) -> tuple[Dataset, Indices, Counter[str]]:
+    """Read labelled data as a bundle's network takes it, its inputs below `work`, and describe it.
+
+    Returns the data, the rows that `choose` takes and why others are left out.
+    """
+    data = dataset.load(replace(settings, known=bundle.classes, least=1), bundle.spec, work)
+    rows, left_out = choose(data, bundle, part, settings.path)
+    lines = (f"left out: {count} ({why})" for why, count in left_out.items())
+    for line in (*dataset.describe(data), *lines):
+        say(line)
+    return data, rows, left_out
 
 
 def choose(data: Dataset, bundle: Bundle, part: str, path: Path) -> tuple[Indices, Counter[str]]:

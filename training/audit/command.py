@@ -4,7 +4,7 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +14,9 @@ from scanner.records import write_atomically
 from training.audit import sample as samples
 from training.audit import shortcuts
 from training.audit.page import AuditPage, render
-from training.data.dataset import Dataset, DataSettings, describe, load
+from training.data.dataset import Dataset, DataSettings
 from training.data.labels import NEGATIVE
-from training.labelled import check_writable, choose, class_indices, taught
+from training.labelled import check_writable, class_indices, load, taught
 
 Say = Callable[[str], None]
 FIGURES = "audit.json"
@@ -52,11 +52,7 @@ def audit(settings: AuditSettings, say: Say) -> Path:
     check_writable(settings.output)
     # In the output folder: /tmp is memory on many machines.
     with tempfile.TemporaryDirectory(dir=settings.output, prefix="inputs-") as work:
-        wanted = replace(settings.data, known=bundle.classes, least=1)
-        data = load(wanted, bundle.spec, Path(work))
-        rows, left_out = choose(data, bundle, settings.part, settings.data.path)
-        for line in (*describe(data), *(f"left out: {n} ({why})" for why, n in left_out.items())):
-            say(line)
+        data, rows, _ = load(settings.data, bundle, settings.part, Path(work), say)
         rows, about_seen, warnings = _unseen(data, rows, place)
         strata = [(data.sources[row], data.labels[row]) for row in rows]
         chosen = samples.choose(rows, strata, settings.images, _SEED)

@@ -90,12 +90,13 @@ def removal(
     }
     named = clean.probabilities[few].argmax(axis=1)
     images = [sample.images[n] for n in few]
+    blurred = [cv2.GaussianBlur(image, (0, 0), _BLUR * image.shape[0]) for image in images]
     made = (
-        _mixed(image, (order >= step * order.size / _STEPS) == deleted)
+        _mixed(image, soft, (order >= step * order.size / _STEPS) == deleted)
         for ranks in orders.values()
         for deleted in (True, False)
         for step in range(_STEPS + 1)
-        for image, order in zip(images, ranks, strict=True)
+        for image, soft, order in zip(images, blurred, ranks, strict=True)
     )
     count = 2 * 2 * (_STEPS + 1) * len(few)
     answers = ask(predictor, made, "taking evidence away", count).probabilities
@@ -191,10 +192,11 @@ def _order(cam: FloatArray, random: np.random.Generator) -> Indices:
     return places.reshape(cam.shape)
 
 
-def _mixed(image: Image, kept: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> Image:
-    """Return an image with the cells not `kept` blurred."""
+def _mixed(
+    image: Image, blurred: Image, kept: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
+) -> Image:
+    """Return an image with the cells not `kept` from its blurred copy."""
     side = image.shape[0]
-    blurred = cv2.GaussianBlur(image, (0, 0), _BLUR * side)
     mask = cv2.resize(kept.astype(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST)
     return np.where(mask > 0, image, blurred).astype(np.uint8)
 

@@ -1,20 +1,13 @@
 """The audit as a page of its own; the training report has the same section."""
 
 import base64
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
-import templates
-from scanner import __version__
-from scanner.errors import SetupError
-from scanner.records import write_atomically
-from scanner.report import environment
 from training.audit.result import SHARE, Audit, shown
+from training.results import page as page_file
 
 PAGE = "audit.html"
 
@@ -39,26 +32,7 @@ def render(folder: Path, page: AuditPage) -> Path:
 
     Raises `SetupError` if it cannot be written.
     """
-    style = (Path(templates.__file__).parent / "report.css").read_text(encoding="utf-8")
-    template_environment = environment()
-    add_filters(template_environment)
-    html = template_environment.get_template("audit_page.html").render(
-        page=page,
-        style=style,
-        style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
-        version=__version__,
-    )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / PAGE, html)
-    except OSError as error:
-        raise SetupError(f"The page in {folder} cannot be written ({error.strerror}).") from error
-    return folder / PAGE
-
-
-def add_filters(template_environment: jinja2.Environment) -> None:
-    """Add what templates/audit.html needs: ``measured``, ``between`` and ``picture``."""
-    template_environment.filters.update(measured=_measured, between=_between, picture=_picture)
+    return page_file.write(folder / PAGE, "audit_page.html", FILTERS, {"page": page})
 
 
 def _measured(figure: Mapping[str, Any]) -> str:
@@ -77,3 +51,11 @@ def _picture(content: bytes) -> str:
     """Return a JPEG or SVG as a data: URL."""
     kind = "image/jpeg" if content.startswith(b"\xff\xd8") else "image/svg+xml"
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+# What templates/audit.html needs.
+FILTERS: dict[str, Callable[..., Any]] = {
+    "measured": _measured,
+    "between": _between,
+    "picture": _picture,
+}

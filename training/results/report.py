@@ -1,20 +1,14 @@
 """The training report: what a reviewer asks of a model, as one self-contained HTML page."""
 
 import base64
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import templates
-from scanner import __version__
-from scanner.errors import SetupError
-from scanner.records import write_atomically
-from scanner.report import environment
-from training.audit.page import add_filters
+from training.audit.page import FILTERS
 from training.audit.result import Audit
-from training.results import plots
+from training.results import page, plots
 from training.results.gallery import KINDS, Example
 from training.results.metrics import SENSITIVE
 from training.results.trust_text import TABLES
@@ -73,32 +67,26 @@ def render(folder: Path, report: TrainingReport) -> Path:
     classes = list(metrics.get("classes", card.get("classes", [])))
     drawn = _plots(metrics)
     counts = _counts(card.get("data", {}).get("counts", {}), classes)
-    style = (Path(templates.__file__).parent / "report.css").read_text(encoding="utf-8")
-    template_environment = environment()
-    add_filters(template_environment)
-    template_environment.filters.update(figure=_figure, interval=_interval, jpeg=_jpeg)
-    html = template_environment.get_template("training.html").render(
-        report=report,
-        card=card,
-        metrics=metrics,
-        classes=classes,
-        everything=metrics.get("test", {}).get("all"),
-        sections=_sections(report, drawn, counts),
-        counts=counts,
-        plots=drawn,
-        kinds=KINDS,
-        sensitive=SENSITIVE,
-        trust_tables=TABLES,
-        style=style,
-        style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
-        version=__version__,
-    )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / REPORT, html)
-    except OSError as error:
-        raise SetupError(f"The report in {folder} cannot be written ({error.strerror}).") from error
-    return folder / REPORT
+    values = {
+        "report": report,
+        "card": card,
+        "metrics": metrics,
+        "classes": classes,
+        "everything": metrics.get("test", {}).get("all"),
+        "sections": _sections(report, drawn, counts),
+        "counts": counts,
+        "plots": drawn,
+        "kinds": KINDS,
+        "sensitive": SENSITIVE,
+        "trust_tables": TABLES,
+    }
+    filters: dict[str, Callable[..., Any]] = {
+        **FILTERS,
+        "figure": _figure,
+        "interval": _interval,
+        "jpeg": _jpeg,
+    }
+    return page.write(folder / REPORT, "training.html", filters, values)
 
 
 def _sections(
