@@ -98,7 +98,8 @@ def test_the_report_has_no_part_of_a_training(home: Path, said: list[str]) -> No
     sections = {section.attributes.get("id") for section in page.all("section")}
     assert {"data", "results", "sources", "calibration", "examples"} <= sections
     assert not {"recipe", "curves", "split", "folds", "augmentation"} & sections
-    assert "Evaluation of vgg19-three-sources on list.csv" in page.one("h1").text
+    name = bundles.load_card(bundles.DEFAULT_BUNDLE)["name"]
+    assert f"Evaluation of {name} on list.csv" in page.one("h1").text
     assert not page.all("p", "warning")
 
 
@@ -152,7 +153,8 @@ def test_other_parts_and_labels_that_the_model_lacks_are_left_out_and_counted(ho
     weights = dict(model.weights)
     weights["head/kernel"] = weights["head/kernel"][:, :2]
     weights["head/bias"] = weights["head/bias"][:2]
-    card = {**model.card, "classes": list(model.classes[:2])}
+    points = [p for p in model.card["operating_points"] if p["class"] in model.classes[:2]]
+    card = {**model.card, "classes": list(model.classes[:2]), "operating_points": points}
     del card["id"]
     bundles.save(home / "two", card, bundles.quantise(weights))
     said = _evaluate(home, "two-classes", home / "two", part="test")

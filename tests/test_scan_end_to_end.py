@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from types import ModuleType
 
@@ -49,7 +50,9 @@ def test_each_file_is_treated_as_it_should_be(home: Path) -> None:
     }
     copy = by_path["2026-11-20/ward-3/P001/copy of IM0001.dcm"]
     assert copy["detail"] == "duplicate_of 2026-11-20/ward-3/P001/IM0001.dcm"
-    assert by_path["archive/header without view.dcm"]["flags"] == "view_missing"
+    # What the model flags beside is its own affair.
+    assert "view_missing" in by_path["archive/header without view.dcm"]["flags"].split(";")
+    assert sum("view_missing" in row["flags"] for row in by_path.values()) == 1
 
 
 def test_one_radiograph_gets_one_answer_whatever_its_wrapping(home: Path) -> None:
@@ -65,7 +68,9 @@ def test_one_radiograph_gets_one_answer_whatever_its_wrapping(home: Path) -> Non
 def test_the_manifest_says_how_the_run_went(home: Path) -> None:
     manifest = json.loads((home / "studies-cxr" / "manifest.json").read_text())
     assert manifest["state"] == "complete"
-    assert manifest["statuses"] == {"ok": 11, "rejected": 3, "flagged": 1, "failed": 1}
+    table = rows(home / "studies-cxr")
+    assert manifest["statuses"] == dict(Counter(row["status"] for row in table))
+    assert (manifest["statuses"]["rejected"], manifest["statuses"]["failed"]) == (3, 1)
     assert manifest["passed_over"] == {"other": 1}
     assert manifest["runs"][-1]["device"]
     assert manifest["model"] == rows(home / "studies-cxr")[0]["model"]
@@ -73,7 +78,9 @@ def test_the_manifest_says_how_the_run_went(home: Path) -> None:
 
 def test_the_terminal_says_where_to_look_next(home: Path) -> None:
     said = (home / "terminal.txt").read_text()
-    assert "16 images: 11 ok, 1 flagged, 3 rejected, 1 failed" in said
+    counts = Counter(row["status"] for row in rows(home / "studies-cxr"))
+    judged = f"{counts['ok']} ok, {counts['flagged']} flagged"
+    assert f"16 images: {judged}, 3 rejected, 1 failed" in said
     assert (home / "studies-cxr" / "report" / "index.html").as_uri() in said
     assert "oneDNN" not in said and "cuda" not in said.lower()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from scanner.bundle import CARD
 from training.audit.result import as_markdown as as_markdown_of_audit
-from training.fit import Fitted, Recipe
+from training.fit import TOLERATED_OUTSIDE, Fitted, Recipe
 from training.lesson import Lesson
 from training.parts import TRAIN
 from training.results import metrics
@@ -171,8 +171,8 @@ def recipe_text(recipe: Recipe, start: str, fitted: Fitted) -> str:
     if recipe.lung_penalty:
         copies += (
             ", where lungs are known some without what surrounds them and some, taught as no "
-            "class, without them; the share of the evidence outside the lungs was added to the "
-            f"loss {recipe.lung_penalty:g} times"
+            "class, without them; the share of the evidence outside the lungs over "
+            f"{100 * TOLERATED_OUTSIDE:.0f} % was added to the loss {recipe.lung_penalty:g} times"
         )
     return (
         f"{recipe.architecture} from {start}, {trained} for {len(fitted.history)} epochs with Adam "
