@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 SOURCES = setup.cfg pyproject.toml $(shell find scanner training templates -type f -not -name '*.pyc')
 
-.PHONY: demo test lint clean
+.PHONY: demo test faults lint clean
 
 demo: .venv/installed
 	$(BIN)/python examples/make_studies.py
@@ -13,6 +13,11 @@ demo: .venv/installed
 
 test: .venv/installed
 	$(BIN)/pytest
+
+# Every fault, really injected, and the table of what came of it; more: make faults SCALE=5
+SCALE ?= 1
+faults: .venv/installed
+	$(BIN)/pytest tests/faults --faults-scale $(SCALE)
 
 lint: .venv/installed
 	$(BIN)/ruff check .

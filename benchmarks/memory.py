@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Peak memory of every process of a scan: memory.py FOLDER [OPTIONS OF cxr-scan …]
+"""Peak memory of a scan and its workers: memory.py FOLDER [OPTIONS OF cxr-scan …]
 
-Watches the scan and its workers in /proc (Linux) and prints the largest resident size of each kind.
+Watches all processes in /proc (Linux), twenty times a second: the largest sum of what they have
+resident, with pages that they share counted once (PSS) and as often as they are mapped (RSS).
 """
 
 import subprocess
@@ -11,9 +12,8 @@ import time
 from pathlib import Path
 
 
-def peaks(pid: int) -> dict[int, int]:
-    """Return the high-water mark of resident memory, in kB, of a process and its descendants."""
-    found = {}
+def descendants(pid: int) -> list[int]:
+    """Return a process and all that descend from it."""
     children: dict[int, list[int]] = {}
     for place in Path("/proc").iterdir():
         if place.name.isdigit():
@@ -22,34 +22,40 @@ def peaks(pid: int) -> dict[int, int]:
             except OSError:
                 continue
             children.setdefault(parent, []).append(int(place.name))
-    waiting = [pid]
+    found, waiting = [], [pid]
     while waiting:
         process = waiting.pop()
+        found.append(process)
         waiting += children.get(process, [])
-        try:
-            status = (Path("/proc") / str(process) / "status").read_text()
-        except OSError:
-            continue
-        for line in status.splitlines():
-            if line.startswith("VmHWM:"):
-                found[process] = int(line.split()[1])
     return found
+
+
+def resident(pid: int) -> tuple[int, int]:
+    """Return (RSS, PSS) of one process in kB; zeros if it has ended."""
+    try:
+        lines = (Path("/proc") / str(pid) / "smaps_rollup").read_text().splitlines()[1:]
+    except OSError:
+        return 0, 0
+    sizes = {line.split(":")[0]: int(line.split()[1]) for line in lines}
+    return sizes["Rss"], sizes["Pss"]
 
 
 def main() -> None:
     code = "from scanner.cli import main; main()"
+    rss = pss = own = other = 0
     with tempfile.TemporaryDirectory() as output:
         scan = subprocess.Popen(
             [sys.executable, "-c", code, sys.argv[1], "--output", output, *sys.argv[2:]]
         )
-        highest: dict[int, int] = {}
         while scan.poll() is None:
-            for process, peak in peaks(scan.pid).items():
-                highest[process] = max(peak, highest.get(process, 0))
-            time.sleep(0.02)
-    main_peak = highest.pop(scan.pid) / 1024
-    workers = max(highest.values(), default=0) / 1024
-    print(f"peak resident memory: scan {main_peak:.0f} MB, largest other process {workers:.0f} MB")
+            sizes = {pid: resident(pid) for pid in descendants(scan.pid)}
+            rss = max(rss, sum(size for size, _ in sizes.values()))
+            pss = max(pss, sum(size for _, size in sizes.values()))
+            own = max(own, sizes.pop(scan.pid, (0, 0))[0])
+            other = max(other, *(size for size, _ in sizes.values()), 0)
+            time.sleep(0.05)
+    print(f"scan: {own >> 10} MB, largest other process: {other >> 10} MB")
+    print(f"all processes at once: {pss >> 10} MB (PSS), {rss >> 10} MB (sum of RSS)")
 
 
 if __name__ == "__main__":

@@ -103,7 +103,7 @@ def read(data: Path, spec: PreprocessSpec, parts: dict[str, str]) -> Iterator[Pi
     with (data / "manifest.csv").open(newline="", encoding="utf-8") as handle:
         for row in csv.DictReader(handle):
             path = data / row["path"]
-            reading = read_file(Source(path, row["path"], path.stat().st_size, 0), settings)
+            reading = read_file(Source(path, row["path"], -1, -1), settings)
             if reading.model_input is None:
                 continue
             digest = hashlib.blake2b(reading.model_input.tobytes(), digest_size=8).hexdigest()

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from safetensors.numpy import save as save_safetensors
 from scanner.architecture import ARCHITECTURES, DEFAULT_ARCHITECTURE
 from scanner.errors import SetupError
 from scanner.preprocess import PreprocessSpec
-from scanner.records import write_atomically
+from scanner.storage import write_atomically
 
 CARD = "model.json"
 WEIGHTS = "weights.safetensors"
@@ -59,10 +60,10 @@ def load(folder: Path) -> Bundle:
         )
     return Bundle(
         id=card["id"],
-        classes=tuple(card["classes"]),
+        classes=_classes(folder, card),
         spec=PreprocessSpec.from_json(card["preprocess"]),
-        temperature=float(card["temperature"]),
-        weights=dequantise(load_safetensors(stored)),
+        temperature=_temperature(folder, card),
+        weights=_weights(folder, stored),
         card=card,
         architecture=_architecture(folder, card),
     )
@@ -81,7 +82,7 @@ def load_card(folder: Path) -> dict[str, Any]:
         missing = {"id", "format", "classes", "preprocess", "temperature", "weights_sha256"} - set(
             card
         )
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise SetupError(f"The model card {path} cannot be read: {error}") from error
     if missing:
         raise SetupError(f"The model card {path} lacks {', '.join(sorted(missing))}.")
@@ -91,6 +92,45 @@ def load_card(folder: Path) -> dict[str, Any]:
             "update cxr-scan or use another model."
         )
     return dict(card)
+
+
+def _weights(folder: Path, stored: bytes) -> dict[str, npt.NDArray[np.float32]]:
+    """Return the arrays of a file whose hash is right; a stranger may have made both."""
+    try:
+        weights = dequantise(load_safetensors(stored))
+    except Exception as error:  # safetensors, and NumPy over shapes and types that do not fit
+        raise SetupError(
+            f"The model's weights {folder / WEIGHTS} cannot be read as safetensors "
+            f"({type(error).__name__}): use another model."
+        ) from error
+    for name, array in weights.items():
+        if not np.isfinite(array).all():
+            raise SetupError(
+                f"The model's weights {folder / WEIGHTS} hold NaN or infinite values ({name}): "
+                "train it again, or use another model."
+            )
+    return weights
+
+
+def _classes(folder: Path, card: dict[str, Any]) -> tuple[str, ...]:
+    classes = card["classes"]
+    named = isinstance(classes, list) and all(isinstance(c, str) and c for c in classes)
+    if not named or not 2 <= len(classes) == len(set(classes)):
+        raise SetupError(
+            f"The model card {folder / CARD} does not name two or more different classes: use "
+            "another model."
+        )
+    return tuple(classes)
+
+
+def _temperature(folder: Path, card: dict[str, Any]) -> float:
+    temperature = card["temperature"]
+    if not (isinstance(temperature, int | float) and 0 < temperature < math.inf):
+        raise SetupError(
+            f"The model card {folder / CARD} has the temperature {temperature!r} where a number "
+            "above 0 is expected: use another model."
+        )
+    return float(temperature)
 
 
 def _architecture(folder: Path, card: dict[str, Any]) -> str:

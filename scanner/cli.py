@@ -5,6 +5,7 @@ import importlib
 import logging
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import click
 from scanner import __version__
 from scanner.errors import CxrScanError
 from scanner.interrupts import EXIT_INTERRUPTED, terminate_as_interrupt
+from scanner.limits import STANDARD, Limits
 from scanner.text import printable
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ EXIT_SOME_FAILED = 3
 
 # Value representations of DICOM elements that are bytes or sequences.
 _NO_TEXT = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "OB or OW", "SQ", "UN"})
-COMMANDS = ("scan", "report", "train", "evaluate", "audit", "models", "doctor")
+COMMANDS = ("scan", "status", "report", "paths", "train", "evaluate", "audit", "models", "doctor")
 # Commands of other packages: scanner never imports training, it only knows where to find it.
 _ELSEWHERE = {
     "train": "training.cli:train",
@@ -83,6 +85,44 @@ class Shard(click.ParamType[tuple[int, int]]):
         if not (part.isdigit() and parts.isdigit() and 1 <= int(part) <= int(parts)):
             self.fail(f"{value!r} is not of the form i/n with 1 <= i <= n, as in 2/8.", param, ctx)
         return int(part), int(parts)
+
+
+def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of `limits.Limits`; what exceeds one fails, and its row says which."""
+    for option in reversed(
+        (
+            click.option(
+                "--max-file-mb",
+                type=click.IntRange(1),
+                default=STANDARD.file_mb,
+                show_default=True,
+                help="Largest file to read, and data set to inflate.",
+            ),
+            click.option(
+                "--max-megapixels",
+                type=click.IntRange(1),
+                default=STANDARD.megapixels,
+                show_default=True,
+                help="Largest image to decode, in million pixels.",
+            ),
+            click.option(
+                "--max-seconds",
+                type=click.FloatRange(0, min_open=True),
+                default=STANDARD.seconds,
+                show_default=True,
+                help="Longest time to read one file.",
+            ),
+            click.option(
+                "--max-memory-mb",
+                type=click.IntRange(64),
+                default=STANDARD.memory_mb,
+                show_default=True,
+                help="Memory all decoders may take together, one file at most.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
 
 
 class Keywords(click.ParamType[tuple[str, ...]]):
@@ -160,12 +200,27 @@ class Keywords(click.ParamType[tuple[str, ...]]):
 )
 @click.option("--strict", is_flag=True, help="Reject what would be flagged while reading.")
 @click.option("--require-gpu", is_flag=True, help="Fail at once if no GPU can be used.")
+@limit_options
 @click.option(
     "--no-report",
     is_flag=True,
     help="Write the CSV only; `cxr-scan report` makes the report later.",
 )
 @click.option("--self-contained", is_flag=True, help="Embed the pictures in the report's pages.")
+@click.option(
+    "--keep-paths/--hide-paths",
+    "keep_paths",
+    default=True,
+    help="Name files by their paths, or by pseudonyms that `cxr-scan paths` looks up."
+    "  [default: keep]",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Lines of run.log: for people, or one JSON object each.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Say what fails as it happens.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 def scan(
@@ -177,6 +232,7 @@ def scan(
     verbose: bool,
     quiet: bool,
     shard: tuple[int, int],
+    keep_paths: bool,
     **options: Any,
 ) -> None:
     """Judge every chest radiograph below FOLDER; write predictions.csv and an HTML report.
@@ -185,19 +241,25 @@ def scan(
     done; 1 could not start or go on; 2 wrong usage; 3 done, but some files or folders could not be
     read; 130 interrupted.
     """
+    terminate_as_interrupt()
     root = _folder(folders)
-    output = output or Path(f"{root.resolve().name or 'root'}-cxr{_shard_suffix(shard)}")
+    _log_to_terminal(verbose)
+    output = output or Path(_default_output(root, keep_paths) + _shard_suffix(shard))
 
     from scanner import pipeline
 
     if model is not None:
         options["model"] = model
-    settings = pipeline.ScanSettings(root=root, output=output, shard=shard, **options)
-    _log_to_terminal(verbose)
-    terminate_as_interrupt()
+    options["limits"] = Limits(
+        *(options.pop(f"max_{name}") for name in ("file_mb", "megapixels", "seconds", "memory_mb"))
+    )
+    settings = pipeline.ScanSettings(
+        root=root, output=output, shard=shard, hide_paths=not keep_paths, **options
+    )
     watcher = _watcher(quiet)
     try:
         summary = pipeline.scan(settings, watcher)
+        index = None if no_report else _report(output, self_contained)
     except KeyboardInterrupt:
         click.echo(
             f"Interrupted. What was judged is in {printable(str(output))}; run the same command "
@@ -207,15 +269,16 @@ def scan(
         raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
     finally:
         watcher.close()
-    index = None
-    if not no_report:
-        from scanner.report import render
-
-        index = render(output, self_contained)
     if not quiet:
-        _say_summary(summary, output, index)
+        _say_summary(summary, output, index, keep_paths)
     if summary.statuses["failed"] or summary.unreadable_folders:
         raise click.exceptions.Exit(EXIT_SOME_FAILED)
+
+
+def _report(output: Path, self_contained: bool) -> Path:
+    from scanner.report import render
+
+    return render(output, self_contained)
 
 
 def _folder(folders: tuple[str, ...]) -> Path:
@@ -233,15 +296,24 @@ def _check_exists(word: str) -> None:
     path = Path(word)
     if path.exists():
         return
-    command = difflib.get_close_matches(word, COMMANDS, n=1)
     siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-    folder = difflib.get_close_matches(path.name, siblings, n=1)
+    commands = COMMANDS if path.name == word else ()
+    nearest = difflib.get_close_matches(path.name, [*siblings, *commands], n=1)
     hint = ""
-    if command:
-        hint = f" Did you mean the command {command[0]}?"
-    elif folder:
-        hint = f" Did you mean the folder {path.parent / folder[0]}?"
+    if nearest and nearest[0] in siblings:
+        hint = f" Did you mean the folder {path.parent / nearest[0]}?"
+    elif nearest:
+        hint = f" Did you mean the command {nearest[0]}?"
     raise click.UsageError(f"{word!r} is neither a folder nor a command.{hint}")
+
+
+def _default_output(root: Path, keep_paths: bool) -> str:
+    if keep_paths:
+        return f"{root.resolve().name or 'root'}-cxr"
+    from scanner.hidden_paths import default_output
+    from scanner.pseudonyms import load_key
+
+    return default_output(load_key(), root)
 
 
 def _shard_suffix(shard: tuple[int, int]) -> str:
@@ -251,9 +323,10 @@ def _shard_suffix(shard: tuple[int, int]) -> str:
 
 def _log_to_terminal(verbose: bool) -> None:
     if verbose:
-        from scanner.output import OneLine
+        from scanner.progress import Terminal
+        from scanner.run_log import OneLine
 
-        handler = logging.StreamHandler()
+        handler = logging.StreamHandler(Terminal())
         handler.setFormatter(OneLine("%(message)s"))
         logging.getLogger("scanner").addHandler(handler)
 
@@ -266,7 +339,7 @@ def _watcher(quiet: bool) -> Any:
     return progress.Bar() if sys.stderr.isatty() else progress.Lines()
 
 
-def _say_summary(summary: "Summary", output: Path, index: Path | None) -> None:
+def _say_summary(summary: "Summary", output: Path, index: Path | None, keep_paths: bool) -> None:
     """Print what was found and where to look next."""
     from scanner.output import PREDICTIONS
     from scanner.words import PASSED_OVER, in_words
@@ -292,7 +365,39 @@ def _say_summary(summary: "Summary", output: Path, index: Path | None) -> None:
         click.echo(f"device: {summary.device}, {summary.precision}")
     click.echo(f"rows:   {printable(str(output / PREDICTIONS))}")
     if index is not None:
-        click.echo(f"report: {index.resolve().as_uri()}")
+        # A URL needs the folders above, which --hide-paths does not say.
+        place = index.resolve().as_uri() if keep_paths else printable(str(index))
+        click.echo(f"report: {place}")
+
+
+@cli.command(
+    short_help="Tell how far a running or ended scan is.",
+    epilog="Example: cxr-scan status ./studies-cxr",
+)
+@click.argument("output", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def status(output: Path) -> None:
+    """Tell how far the scan into OUTPUT is, running or not, and what to do next; reads only."""
+    from scanner.status import lines
+
+    for line in lines(output):
+        click.echo(line)
+
+
+@cli.command(
+    short_help="Look up what --hide-paths called the files.",
+    epilog="Example: cxr-scan paths ./studies ./cxr-scan-1f0c9a5b | grep 9d4be0b1a2c3d4e5",
+)
+@click.argument("folder", type=click.Path(exists=True, path_type=Path))
+@click.argument("output", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def paths(folder: Path, output: Path) -> None:
+    """Print the name in OUTPUT's rows and the path, a tab between, of every file below FOLDER.
+
+    OUTPUT is of a scan of FOLDER with --hide-paths. Only the user who scanned has the key for it.
+    """
+    from scanner.hidden_paths import lookup
+
+    for name, path in lookup(folder, output):
+        click.echo(f"{name}\t{path}")
 
 
 @cli.command(
@@ -332,6 +437,10 @@ def main() -> None:
         code = error.exit_code
     except CxrScanError as error:
         click.echo(f"Error: {printable(str(error))}", err=True)
+        code = EXIT_SETUP
+    except PermissionError as error:
+        what = printable(str(error.filename or "Something"))
+        click.echo(f"Error: {what} may not be opened or written: check its permissions.", err=True)
         code = EXIT_SETUP
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)

@@ -7,6 +7,8 @@ JPEG; imagecodecs (BSD) decodes those. Left out on purpose: pylibjpeg-libjpeg (G
 
 import imagecodecs
 import numpy as np
+import numpy.typing as npt
+import simplejpeg
 from pydicom.pixels.decoders import (
     JPEGExtended12BitDecoder,
     JPEGLosslessDecoder,
@@ -32,6 +34,8 @@ from pydicom.uid import (
     JPEGLSNearLossless,
     RLELossless,
 )
+
+from scanner.errors import ReadError
 
 # pydicom asks a plugin module for this table: transfer syntax -> packages needed.
 DECODER_DEPENDENCIES = {
@@ -60,6 +64,12 @@ DECODERS: dict[UID, str] = {
 }
 
 _PLUGIN = "imagecodecs"
+# How libjpeg's warnings begin where pixels are made up; its others are about harmless headers.
+_MADE_UP = ("Corrupt JPEG data", "Premature end of JPEG")
+# Before a frame's first scan come its tables, which are short.
+_HEAD = 4096
+# What `check_whole` puts in the place of a frame's last bytes, without 0xFF (a marker).
+_OTHER_ENDING = bytes.fromhex("35a7594d")
 
 
 def register() -> None:
@@ -80,12 +90,58 @@ def decode_frame(src: bytes, runner: DecodeRunner) -> bytearray:
     This is pydicom's plugin interface. Raises `imagecodecs.DelayedImportError` or
     `imagecodecs.JpegError` and its kin for a damaged frame; pydicom passes them on.
     """
-    # libjpeg fills up what is missing with grey and only warns. A marker cannot occur in a scan.
-    if src.find(b"\xff\xd9", max(src.find(b"\xff\xda"), 0)) < 0:
-        raise ValueError("the JPEG frame ends before its end marker")
     frame = imagecodecs.jpeg_decode(src)
+    check_whole(src, frame)
     bits = 8 * frame.dtype.itemsize
     runner.set_option("bits_allocated", bits)
     if frame.ndim == 3:
         runner.set_option("planar_configuration", 0)
     return bytearray(np.ascontiguousarray(frame, dtype=frame.dtype.newbyteorder("<")))
+
+
+def check_jpeg(data: bytes, colourspace: str = "GRAY") -> None:
+    """Raise `ReadError` (``damaged_pixels``) for a JPEG of 8 bits that is truncated or damaged.
+
+    libjpeg fills what is missing with grey and only warns, which Pillow does not hear. This decodes
+    to an eighth of the size, which costs little more than reading the entropy-coded data.
+    """
+    try:
+        simplejpeg.decode_jpeg(data, colourspace, min_height=1, min_width=1, strict=True)
+    except ValueError as error:
+        if str(error).startswith(_MADE_UP):
+            raise ReadError("damaged_pixels", f"its JPEG data is incomplete ({error})") from error
+
+
+def check_whole(src: bytes, frame: npt.NDArray[np.integer]) -> None:
+    """Raise `ValueError` for a frame of 12 bits or lossless JPEG that does not end with its data.
+
+    libjpeg only warns, and nobody passes it on. So the last bytes are replaced by others: of a
+    whole frame this changes the last pixels and no others. Of a truncated one it changes more; of
+    one whose data was out of step it changes nothing. What lacks less than 16 blocks passes.
+    """
+    end = src.rfind(b"\xff\xd9")
+    scan = max(src.rfind(b"\xff\xda"), 0)
+    if end < scan:
+        raise ValueError("the JPEG frame ends before its end marker")
+    start = end - len(_OTHER_ENDING)
+    while src[start - 1] == 0xFF:  # what follows it belongs to it
+        start -= 1
+    if start < scan + 64:
+        return  # a handful of pixels
+    other = imagecodecs.jpeg_decode(src[:start] + _OTHER_ENDING + src[end:])
+    differs = frame != other
+    if differs.ndim == 3:
+        differs = differs.any(axis=-1)
+    bits = 8 * (end - start)
+    if b"\xff\xc3" in src[:_HEAD]:
+        reach = bits + 1  # pixels: a bit at least for each
+    else:
+        side = 8 if frame.ndim == 2 else 16
+        for axis in (0, 1):
+            edges = np.arange(0, differs.shape[axis], side)
+            differs = np.logical_or.reduceat(differs, edges, axis=axis)
+        reach = bits // 2 + 1  # blocks: a code and an end of block, a bit at least for each
+    if not differs.any():
+        raise ValueError("the JPEG frame goes on after its last pixels")
+    if differs.size - int(differs.argmax()) > reach:
+        raise ValueError("the JPEG frame ends before its last pixels")

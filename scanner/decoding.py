@@ -2,137 +2,270 @@
 
 Decoders written in C die on damaged files, and a small file can ask for gigabytes. A worker that is
 lost costs its one file, as a `failed` row; another takes its place.
+
+Memory: all workers together may take `Limits.memory_mb` on top of what they need when idle. Every
+file first gets an equal share of it (1536 MB make 192 for each of 8 workers), enforced by the
+kernel where it can (RLIMIT_AS, Linux). A file that needs more says so, mostly from its header
+before anything is decoded, and is read again with as much as it asks for, at most all, as soon as
+that much is free. It is this process that waits, which hands out files, and no worker: a file's
+seconds begin when a worker begins to read it.
 """
 
+import contextlib
 import ctypes
-import hashlib
 import multiprocessing
 import os
 import signal
 import sys
-import time
-import warnings
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, TimeoutError
-from dataclasses import dataclass, field, replace
-from multiprocessing import forkserver
-from typing import Any, Self
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from multiprocessing import forkserver, resource_tracker
+from typing import Self
 
 import cv2
-import numpy as np
-import numpy.typing as npt
 from pebble import ProcessExpired, ProcessPool
 
-from scanner import dicom, gate, raster, thumbnails
-from scanner.errors import FileError, ReadError, Rejection
-from scanner.header import facts
-from scanner.preprocess import PreprocessSpec, model_input
-from scanner.radiograph import Header, Radiograph
-from scanner.walk import HEAD_BYTES, IMAGE_KINDS, Source, recognise
+from scanner.errors import SetupError
+from scanner.limits import NeedsMoreError
+from scanner.memory import peak_mb
+from scanner.reading import Reading, ReadSettings, read_file
+from scanner.walk import Source, recognise
 
-# The largest uncompressed radiograph is about 50 MB; archives of multi-frame images are larger.
-MAX_FILE_BYTES = 512 * 1024 * 1024
-# The slowest real file seen (a 20-megapixel JPEG 2000) takes about 3 s; a slow share adds to it.
-SECONDS_PER_FILE = 60.0
-# On top of what an idle worker has mapped: a 90-megapixel image needs about 1.3 GB in passing.
-MEMORY_PER_FILE = 1536 * 1024 * 1024
+__all__ = ["Decoders", "ReadSettings", "Reading", "read_file"]
+
+# A share that more than 8 workers would make smaller stays so large; they take more together.
+_LEAST_SHARE_MB = 192
+# Pools that are lost one after the other, without a file read in between, before we give up.
+_MAX_LOST_POOLS = 3
+# How often we look whether the pool we wait for is still there; it mostly says so itself.
+_SECONDS_BETWEEN_LOOKS = 5.0
 
 _PR_SET_PDEATHSIG = 1
+# The alarm of a worker is for when the pool fails to stop it in time; this is its exit code then.
+_GRACE_SECONDS = 2.0
+_TIME_IS_UP = -getattr(signal, "SIGALRM", 0)
 
 
-@dataclass(frozen=True)
-class ReadSettings:
-    """What a worker needs to know to read a file.
+@dataclass
+class _Task:
+    """A file to be read with a grant of `mb` megabytes; `outcome` is for whoever waits for it."""
 
-    With `admit_any` no header rules an image out: pictures of other kinds are read to learn them.
-    """
-
-    spec: PreprocessSpec
-    key: bytes
-    include: tuple[str, ...] = ()
-    strict: bool = False
-    admit_any: bool = False
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What came of one file.
-
-    `kind` is as `walk.recognise` says. `status` is empty while the image is to be judged, else
-    ``failed`` or ``rejected`` with `reason` and `detail`, or ``not_an_image``. `model_input` is
-    (size, size) uint8 and `thumbnail` a JPEG, for images to be judged alone. `seconds` is the time
-    spent reading.
-    """
-
-    kind: str
-    status: str = ""
-    reason: str = ""
-    detail: str = ""
-    sha256: str = ""
-    header: Header = field(default_factory=Header)
-    flags: tuple[str, ...] = ()
-    model_input: npt.NDArray[np.uint8] | None = None
-    thumbnail: bytes = b""
-    seconds: float = 0.0
+    source: Source
+    mb: int
+    outcome: "Future[Reading]"
 
 
 class Decoders:
     """A pool of isolated worker processes that read files; use it as a context manager."""
 
     def __init__(self, settings: ReadSettings, workers: int, lookahead: int) -> None:
+        self._settings = settings
+        self._workers = workers
+        self._lookahead = lookahead
+        self._pool = self._new_pool()
+        self._lost_pools = 0
+        memory = settings.limits.memory_mb
+        self._share = max(memory // workers, min(memory, _LEAST_SHARE_MB))
+        # What follows is shared with pebble's threads, which report what workers finish.
+        self._lock = threading.RLock()
+        self._waiting: deque[_Task] = deque()
+        self._running: dict[Future[Reading | int], _Task] = {}
+        self._total_mb = max(memory, self._share * workers)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._waiting.clear()
+            self._running.clear()
+        _end(self._pool)
+
+    def read(self, sources: Iterable[Source]) -> Iterator[tuple[Source, Reading]]:
+        """Yield every source with its reading, in the order given, a bounded number ahead.
+
+        Raises `SetupError` if no worker process can be kept alive at all.
+        """
+        pending: deque[_Task] = deque()
+        for source in sources:
+            task = _Task(source, self._share, Future())
+            pending.append(task)
+            self._put(task)
+            if len(pending) > self._lookahead:
+                yield self._collect(pending.popleft())
+        while pending:
+            yield self._collect(pending.popleft())
+
+    def _collect(self, task: _Task) -> tuple[Source, Reading]:
+        while True:
+            try:
+                reading = task.outcome.result(_SECONDS_BETWEEN_LOOKS)
+            except BrokenProcessPool:  # all workers were lost at once, for no fault of the file
+                self._replace_pool()
+                task.outcome = Future()
+                self._put(task, first=True)
+            except TimeoutError:
+                if not self._pool.active:
+                    self._replace_pool()  # sets an exception where there is none yet
+            else:
+                self._lost_pools = 0
+                return task.source, reading
+
+    def _put(self, task: _Task, first: bool = False) -> None:
+        with self._lock:
+            (self._waiting.appendleft if first else self._waiting.append)(task)
+            self._start_what_fits()
+
+    def _start_what_fits(self) -> None:
+        """Hand waiting files to workers, in order; the first waits until its grant is free."""
+        while self._waiting and len(self._running) < self._workers:
+            taken = sum(task.mb for task in self._running.values())
+            if taken + self._waiting[0].mb > self._total_mb:
+                return
+            task = self._waiting.popleft()
+            try:
+                future = self._pool.schedule(
+                    _read_in_worker,
+                    args=[task.source, task.mb],
+                    timeout=self._settings.limits.seconds,
+                )
+            except RuntimeError as error:  # the pool is lost
+                task.outcome.set_exception(BrokenProcessPool(str(error)))
+                continue
+            self._running[future] = task
+            future.add_done_callback(self._done)
+
+    def _done(self, future: "Future[Reading | int]") -> None:
+        """Take in what a worker made of a file (in a thread of pebble's) and go on."""
+        with self._lock:
+            task = self._running.pop(future, None)
+            if task is None:  # nobody waits for it any more
+                return
+            memory = self._settings.limits.memory_mb
+            try:
+                found = future.result()
+            except BrokenProcessPool as error:
+                task.outcome.set_exception(error)
+            except (TimeoutError, ProcessExpired) as error:
+                task.outcome.set_result(_lost(task.source, self._settings, error))
+            else:
+                if isinstance(found, Reading):
+                    task.outcome.set_result(found)
+                else:
+                    task.mb = found if task.mb < found < memory else memory
+                    self._waiting.appendleft(task)
+            self._start_what_fits()
+
+    def _new_pool(self) -> ProcessPool:
         # TensorFlow's threads do not survive a fork, so workers come from a server forked early.
         # It has the decoders loaded already: replacing a lost worker costs milliseconds.
         method = "forkserver" if sys.platform != "win32" else "spawn"
         context = multiprocessing.get_context(method)
         if method == "forkserver":
             context.set_forkserver_preload([__name__])
-        self._pool = ProcessPool(
-            max_workers=workers, initializer=_start_worker, initargs=(settings,), context=context
+            _start_fork_server()
+        return ProcessPool(
+            max_workers=self._workers,
+            initializer=_start_worker,
+            initargs=(self._settings,),
+            context=context,
         )
-        self._lookahead = lookahead
 
-    def __enter__(self) -> Self:
-        return self
+    def _replace_pool(self) -> None:
+        """Start new workers in the place of a pool that is lost, unless that is done already."""
+        if self._pool.active:
+            return
+        with self._lock:
+            orphans = list(self._running.values())
+            self._running.clear()
+        for task in orphans:
+            task.outcome.set_exception(BrokenProcessPool("its worker was lost with all others"))
+        self._lost_pools += 1
+        if self._lost_pools > _MAX_LOST_POOLS:
+            raise SetupError(
+                "The processes that decode end as soon as they start: is there memory left? Try "
+                "fewer --workers."
+            )
+        _end(self._pool)
+        self._pool = self._new_pool()
 
-    def __exit__(self, *_: object) -> None:
-        self._pool.stop()  # type: ignore[no-untyped-call]  # pebble leaves it unannotated
-        self._pool.join()
 
-    def read(self, sources: Iterable[Source]) -> Iterator[tuple[Source, Reading]]:
-        """Yield every source with its reading, in the order given, a bounded number ahead."""
-        pending: deque[tuple[Source, Future[Reading]]] = deque()
-        for source in sources:
-            future = self._pool.schedule(_read_in_worker, args=[source], timeout=SECONDS_PER_FILE)
-            pending.append((source, future))
-            if len(pending) > self._lookahead:
-                yield _collect(*pending.popleft())
-        while pending:
-            yield _collect(*pending.popleft())
+def _end(pool: ProcessPool) -> None:
+    pool.stop()  # type: ignore[no-untyped-call]  # pebble leaves it unannotated
+    pool.join()
 
 
-def _collect(source: Source, future: "Future[Reading]") -> tuple[Source, Reading]:
-    lost = Reading(kind=recognise(b"", source.relative), status="failed")
+def _start_fork_server() -> None:
+    """Start it deaf to Ctrl-C and, with its workers, mute: what they say reaches the pool.
+
+    Ctrl-C reaches the whole process group, and would end in tracebacks on the terminal, as a worker
+    does that begins while the scan is ending; decoders written in C quote what a file holds.
+    """
+    resource_tracker.ensure_running()  # it unblocks what we are about to block
+    # What a process is started with stays with it; for us Ctrl-C is only put off.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        return source, future.result()
-    except TimeoutError:
-        detail = f"it was not read within {SECONDS_PER_FILE:.0f} seconds"
-        return source, replace(lost, reason="timeout", detail=detail, seconds=SECONDS_PER_FILE)
-    except ProcessExpired as error:
+        with _mute():
+            forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+@contextlib.contextmanager
+def _mute() -> Iterator[None]:
+    """Let what is started in the block have no standard error."""
+    try:
+        ours = os.dup(2)
+    except OSError:  # we have none either
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(ours, 2)
+        os.close(ours)
+        os.close(nowhere)
+
+
+def _lost(source: Source, settings: ReadSettings, error: Exception) -> Reading:
+    lost = Reading(kind=recognise(b"", source.relative), status="failed")
+    if isinstance(error, ProcessExpired) and error.exitcode != _TIME_IS_UP:
         detail = f"the decoder crashed on it (worker process ended with code {error.exitcode})"
-        return source, replace(lost, reason="decoder_crashed", detail=detail)
+        return replace(lost, reason="decoder_crashed", detail=detail)
+    seconds = settings.limits.seconds
+    detail = f"it was not read within {seconds:g} seconds (--max-seconds)"
+    return replace(lost, reason="timeout", detail=detail, seconds=seconds)
 
 
 _settings: ReadSettings
+_idle_bytes: int
 
 
 def _start_worker(settings: ReadSettings) -> None:
-    global _settings
+    global _settings, _idle_bytes
     _settings = settings
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which stops us
     cv2.setNumThreads(1)
+    _be_silent()
     _die_with_parent()
-    _limit_memory()
+    _idle_bytes = _mapped_bytes()
+
+
+def _be_silent() -> None:
+    """Keep off the terminal: libtiff and others write there what they think of a file, and of it.
+
+    What we have to say of a file is in its Reading.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
+    os.close(nowhere)
 
 
 def _die_with_parent() -> None:
@@ -148,93 +281,44 @@ def _die_with_parent() -> None:
             os.close(alive)
 
 
-def _limit_memory() -> None:
+def _mapped_bytes() -> int:
+    if sys.platform != "linux":
+        return 0
+    with open("/proc/self/statm") as statm:  # noqa: PTH123
+        return int(statm.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _limit_memory(mb: int) -> None:
+    """Let this process map `mb` megabytes more than when it was idle (Linux)."""
     if sys.platform == "linux":
         import resource
 
-        with open("/proc/self/statm") as statm:  # noqa: PTH123
-            mapped = int(statm.read().split()[0]) * resource.getpagesize()
-        limit = mapped + MEMORY_PER_FILE
+        limit = _idle_bytes + (mb << 20)
         _, hard = resource.getrlimit(resource.RLIMIT_AS)
         if hard != resource.RLIM_INFINITY:  # a batch system's `ulimit -v`, which we may not raise
             limit = min(limit, hard)
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
 
 
-def _read_in_worker(source: Source) -> Reading:
-    return read_file(source, _settings)
-
-
-def read_file(source: Source, settings: ReadSettings) -> Reading:
-    """Read, check and decode one file in this process; never raises over what a file holds."""
-    started = time.perf_counter()
-    reading = Reading(kind=recognise(b"", source.relative))
+def _read_in_worker(source: Source, mb: int) -> Reading | int:
+    """Read a file with `mb` megabytes to take; return how many it needs if that is too few."""
+    _limit_memory(mb)
+    limits = _settings.limits
+    share = mb if mb < limits.memory_mb else None
+    _end_after(limits.seconds + _GRACE_SECONDS)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pydicom's quote what the file holds, on the terminal
-            for step in _steps(source, settings):
-                reading = replace(reading, **step)
-    except Rejection as error:
-        reading = _ended(reading, "rejected", error)
-    except ReadError as error:
-        reading = _ended(reading, "failed", error)
-    except OSError as error:
-        problem = ReadError("unreadable", f"it cannot be opened or read ({error.strerror})")
-        reading = _ended(reading, "failed", problem)
-    except MemoryError:
-        problem = ReadError("too_large", f"it needs more than {MEMORY_PER_FILE >> 20} MB to decode")
-        reading = _ended(reading, "failed", problem)
-    except Exception as error:  # a file must not end the run, whatever a library makes of it
-        problem = ReadError("unexpected_error", f"{type(error).__name__}: {error}")
-        reading = _ended(reading, "failed", problem)
-    return replace(reading, seconds=time.perf_counter() - started)
+        reading = read_file(source, replace(_settings, limits=replace(limits, share_mb=share)))
+        return replace(reading, peak_mb=peak_mb())
+    except NeedsMoreError as need:
+        return need.mb
+    finally:
+        _end_after(0)
 
 
-def _ended(reading: Reading, status: str, error: FileError) -> Reading:
-    return replace(reading, status=status, reason=error.reason, detail=error.detail)
+def _end_after(seconds: float) -> None:
+    """Let an alarm end this process, whatever it does then; 0 is never.
 
-
-def _steps(source: Source, settings: ReadSettings) -> Iterator[dict[str, Any]]:
-    """Yield what becomes known of a file, step by step, so that a later failure keeps the rest."""
-    with source.path.open("rb") as handle:
-        size = os.fstat(handle.fileno()).st_size
-        head = handle.read(HEAD_BYTES)
-        kind = recognise(head, source.relative)
-        yield {"kind": kind}
-        if kind not in IMAGE_KINDS:
-            yield {"status": "not_an_image"}
-            return
-        if size > MAX_FILE_BYTES:
-            raise ReadError("too_large", f"it has {size >> 20} MB; {MAX_FILE_BYTES >> 20} are read")
-        data = head + handle.read()
-    yield {"sha256": hashlib.sha256(data).hexdigest(), "header": Header(format=kind)}
-    if not data:
-        raise ReadError("empty_file", "it is empty")
-    if kind == "unsupported":
-        raise ReadError(
-            "unsupported_format", "this image format (GIF, WebP, JP2, HEIC) is not read"
-        )
-    if kind == "dicom":
-        dataset = dicom.parse(data)
-        header = facts(dataset, settings.key, settings.include)
-        yield {"header": header}
-        dicom.check_complete(dataset, data)
-        flags = () if settings.admit_any else gate.admit_header(dataset)
-        _reject_if_strict(flags, settings)
-        pixels, voi, found = dicom.read_pixels(dataset)
-        radiograph = Radiograph(pixels, replace(header, voi=voi), flags + found)
-    else:
-        radiograph = raster.read(data, kind)
-    yield {"header": radiograph.header}
-    flags = radiograph.flags + gate.admit_pixels(radiograph.pixels)
-    _reject_if_strict(flags, settings)
-    yield {
-        "flags": flags,
-        "model_input": model_input(radiograph.pixels, settings.spec),
-        "thumbnail": thumbnails.thumbnail(radiograph.pixels),
-    }
-
-
-def _reject_if_strict(flags: tuple[str, ...], settings: ReadSettings) -> None:
-    if settings.strict and flags:
-        raise Rejection(flags[0], f"--strict rejects what is flagged: {', '.join(flags)}")
+    The pool stops it before, but by the time of day: when that is set back, it waits for as long.
+    """
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -9,17 +9,21 @@ import numpy.typing as npt
 import pydicom
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.encaps import parse_basic_offsets
-from pydicom.filereader import read_partial
+from pydicom.encaps import get_frame
+from pydicom.filereader import _read_file_meta_info, read_partial, read_preamble
+from pydicom.pixels import pixel_array
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.tag import BaseTag
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    RLELossless,
 )
 
-from scanner import codecs, display
-from scanner.errors import ReadError, Rejection
+from scanner import codecs, codestream, display
+from scanner.errors import ReadError, Rejection, kind_of
 from scanner.header import (
     code,
     frame_count,
@@ -29,11 +33,18 @@ from scanner.header import (
     transfer_syntax,
     unique_identifier,
 )
-from scanner.radiograph import MAX_PIXELS, FloatArray
+from scanner.limits import STANDARD, Limits
+from scanner.radiograph import FloatArray
 from scanner.walk import HEAD_BYTES, recognise
 
-# A deflated data set may not grow beyond this: 90 million 16-bit pixels and a generous header.
-MAX_INFLATED_BYTES = 256 * 1024 * 1024
+# Files of scanners have some hundred; each takes 300 bytes and some microseconds.
+_MAX_ELEMENTS = 100_000
+# What decoding takes for a sample beside its PixelData, measured: stored values, 32-bit display
+# pixels and, of compressed frames, what the decoder needs itself.
+_NATIVE_BYTES, _COMPRESSED_BYTES = 8, 11
+# Of more than 16 bits, which may go through 64-bit arithmetic.
+_DEEP_BYTES = 56
+_PIECE = 1 << 20
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 # JPEG rounds chroma: channels that differ by no more than this many grey levels of 255 are equal.
 _EQUAL_CHANNELS_TOLERANCE = 2
@@ -41,7 +52,7 @@ _EQUAL_CHANNELS_TOLERANCE = 2
 codecs.register()
 
 
-def parse(data: bytes) -> Dataset:
+def parse(data: bytes, limits: Limits = STANDARD) -> Dataset:
     """Return the data set of a DICOM file with or without preamble and file meta (PS3.10).
 
     Raises `ReadError`: ``too_large`` when a deflated data set inflates beyond the limit,
@@ -49,7 +60,7 @@ def parse(data: bytes) -> Dataset:
     """
     if recognise(data[:HEAD_BYTES], "") != "dicom":
         raise ReadError("damaged_header", "it does not begin like a DICOM file")
-    _check_inflated_size(data)
+    _check_inflated_size(data, limits)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what matters is checked below and by the caller
@@ -64,7 +75,9 @@ def parse(data: bytes) -> Dataset:
     except (MemoryError, ReadError):
         raise
     except Exception as error:  # pydicom raises whatever a damaged element makes it stumble on
-        raise ReadError("damaged_header", f"its DICOM header cannot be parsed ({error})") from error
+        raise ReadError(
+            "damaged_header", f"its DICOM header cannot be parsed ({kind_of(error)})"
+        ) from error
     if not elements:
         raise ReadError("truncated", f"it ends after {len(data)} bytes, before any data element")
     return dataset
@@ -84,41 +97,61 @@ def _read_until_filler(data: bytes) -> Dataset:
 
     pydicom takes each eight zeros for an empty element, which costs seconds for each megabyte.
     """
-    filler = False
+    filler, elements = False, 0
 
     def is_filler(tag: BaseTag, vr: str | None, length: int) -> bool:
-        nonlocal filler
+        nonlocal filler, elements
         filler = bool(tag == 0)
+        elements += 1
+        if elements > _MAX_ELEMENTS:
+            raise ReadError("damaged_header", f"it has more than {_MAX_ELEMENTS} data elements")
         return filler
 
     dataset = read_partial(BytesIO(data), stop_when=is_filler, force=True)
+    dataset.buffer = None  # or the whole file would be kept beside its elements
     if filler and "PixelData" not in dataset:
         raise ReadError("truncated", "its header goes over into zeros")
     return dataset
 
 
-def _check_inflated_size(data: bytes) -> None:
+def _check_inflated_size(data: bytes, limits: Limits) -> None:
     """Inflate a deflated data set piece by piece, keeping nothing, before pydicom does it whole."""
-    if data[128:132] != b"DICM" or str(DeflatedExplicitVRLittleEndian).encode() not in data[:1024]:
+    if str(DeflatedExplicitVRLittleEndian).encode() not in data[:HEAD_BYTES]:
         return
-    if data[132:136] != b"\x02\x00\x00\x00":
-        return  # no group length to find the data set by; the worker's memory limit remains
-    meta_length = int.from_bytes(data[140:144], "little")
+    rest = memoryview(data)[_data_set_begins(data) :]
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    rest, size = data[144 + meta_length :], 0
+    size, place, pending = 0, 0, b""
     try:
-        while rest and not inflater.eof and size <= MAX_INFLATED_BYTES:
-            size += len(inflater.decompress(rest, 1 << 20))
-            rest = inflater.unconsumed_tail
+        while (pending or place < len(rest)) and not inflater.eof and size <= limits.file_bytes:
+            if not pending:
+                pending, place = bytes(rest[place : place + _PIECE]), place + _PIECE
+            size += len(inflater.decompress(pending, _PIECE))
+            pending = inflater.unconsumed_tail
     except zlib.error as error:
         raise ReadError("damaged_header", f"its data set cannot be inflated ({error})") from error
-    if size > MAX_INFLATED_BYTES:
+    if size > limits.file_bytes:
         raise ReadError(
             "too_large",
-            f"its {len(data)} bytes inflate to more than {MAX_INFLATED_BYTES >> 20} MB",
+            f"its {len(data)} bytes inflate to more than {limits.file_mb} MB (--max-file-mb)",
         )
     if not inflater.eof:
         raise ReadError("truncated", "its deflated data set ends too early")
+    limits.claim(len(data) + 3 * size)  # inflated, as a file in memory, as the element of pixels
+
+
+def _data_set_begins(data: bytes) -> int:
+    """Return where pydicom will look for the data set, whatever the file meta says of itself."""
+    stream = BytesIO(data)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            read_preamble(stream, force=True)
+            _read_file_meta_info(stream)
+    except Exception as error:  # as in `parse`
+        raise ReadError(
+            "damaged_header", f"its file meta cannot be parsed ({kind_of(error)})"
+        ) from error
+    return stream.tell()
 
 
 def check_complete(dataset: Dataset, data: bytes) -> None:
@@ -177,18 +210,19 @@ def _check_native_length(dataset: Dataset) -> None:
         raise ReadError("truncated", f"its pixel data has {held} bytes where {needed} are needed")
 
 
-def read_pixels(dataset: Dataset) -> tuple[FloatArray, str, tuple[str, ...]]:
+def read_pixels(
+    dataset: Dataset, limits: Limits = STANDARD
+) -> tuple[FloatArray, str, tuple[str, ...]]:
     """Decode and return display pixels (H, W) float32 in 0..1, the VOI applied, and flags.
 
-    Raises `ReadError` (``too_large``, ``unsupported_transfer_syntax``, ``damaged_pixels``,
-    ``damaged_header``) or `Rejection` (``colour_image``).
+    Raises `ReadError` (``too_large``,
+    ``unsupported_transfer_syntax``, ``damaged_pixels``, ``damaged_header``) or `Rejection`
+    (``multi_frame``, ``colour_image``).
     """
     rows, columns = required_number(dataset, "Rows"), required_number(dataset, "Columns")
-    if rows * columns > MAX_PIXELS:
-        raise ReadError(
-            "too_large",
-            f"{columns} x {rows} pixels; the limit is {MAX_PIXELS // 1_000_000} million",
-        )
+    limits.check_pixels(columns, rows)
+    if frame_count(dataset) > 1:
+        raise Rejection("multi_frame", "it has more than one frame")
     syntax = transfer_syntax(dataset)
     if syntax not in codecs.DECODERS:
         retired = " (retired)" if syntax.is_retired else ""
@@ -196,23 +230,46 @@ def read_pixels(dataset: Dataset) -> tuple[FloatArray, str, tuple[str, ...]]:
             "unsupported_transfer_syntax", f"transfer syntax {syntax}{retired} has no decoder"
         )
     dataset.file_meta.TransferSyntaxUID = syntax
-    if syntax.is_encapsulated:
-        _check_offset_table(dataset)
     _supply_defaults(dataset)
+    samples = rows * columns * required_number(dataset, "SamplesPerPixel")
+    each = _COMPRESSED_BYTES if syntax.is_encapsulated else _NATIVE_BYTES
+    if required_number(dataset, "BitsAllocated") > 16:
+        each = _DEEP_BYTES
+    limits.claim(samples * each + len(dataset.PixelData))
+    if syntax.is_encapsulated:
+        _check_frame(_only_frame(dataset), syntax, rows, columns)
     shift = 0 if syntax.is_encapsulated else _bits_below(dataset)
     dataset.BitsStored += shift  # pydicom drops what is above BitsStored, not above HighBit
-    stored = _one_channel(_decode(dataset, syntax), dataset) >> shift
-    return display.to_display(stored, dataset)
+    stored = _one_channel(_decode(dataset, syntax), dataset)
+    return display.to_display(stored >> shift if shift else stored, dataset, limits)
 
 
-def _check_offset_table(dataset: Dataset) -> None:
-    """A basic offset table that is damaged makes pydicom guess; say so before it does."""
+def _only_frame(dataset: Dataset) -> bytes:
+    """Return the compressed frame; an offset table that is damaged makes pydicom guess or fail."""
+    dataset.pop("ExtendedOffsetTable", None)  # of use only among many frames
+    dataset.pop("ExtendedOffsetTableLengths", None)
     try:
-        parse_basic_offsets(dataset.PixelData)
+        frame: bytes = get_frame(dataset.PixelData, 0, number_of_frames=1)
     except Exception as error:  # struct.error, ValueError, IndexError: the table is unreadable
         raise ReadError(
-            "damaged_pixels", f"its pixel data is not encapsulated ({error})"
+            "damaged_pixels", f"its pixel data is not encapsulated ({kind_of(error)})"
         ) from error
+    return frame
+
+
+def _check_frame(frame: bytes, syntax: UID, rows: int, columns: int) -> None:
+    """Raise `ReadError` for a frame of another size than the header's, or that ends too early."""
+    if syntax == RLELossless:
+        return  # pydicom decodes it to the header's size or fails
+    size = codestream.frame_size(frame)
+    if (size.rows, size.columns) != (rows, columns):
+        raise ReadError(
+            "damaged_pixels",
+            f"its frame has {size.columns} x {size.rows} pixels, its header says "
+            f"{columns} x {rows}",
+        )
+    if syntax in (JPEGBaseline8Bit, JPEGExtended12Bit) and size.bits == 8:
+        codecs.check_jpeg(frame)
 
 
 def _supply_defaults(dataset: Dataset) -> None:
@@ -241,13 +298,13 @@ def _decode(dataset: Dataset, syntax: UID) -> npt.NDArray[np.integer]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return np.asarray(dataset.pixel_array)
-    except MemoryError:
+            # A view: of an image of many megapixels the copy would be most of what it takes.
+            return np.asarray(pixel_array(dataset, view_only=True))
+    except (MemoryError, ReadError):
         raise
     except Exception as error:  # every decoder has error classes of its own
-        reason = " ".join(str(error).split())
         raise ReadError(
-            "damaged_pixels", f"its {syntax.name} pixel data cannot be decoded ({reason})"
+            "damaged_pixels", f"its {syntax.name} pixel data cannot be decoded ({kind_of(error)})"
         ) from error
 
 

@@ -12,8 +12,9 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
-from scanner.errors import ReadError
-from scanner.radiograph import MAX_PIXELS, FloatArray
+from scanner.errors import ReadError, kind_of
+from scanner.limits import STANDARD, Limits
+from scanner.radiograph import FloatArray
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -26,7 +27,7 @@ _MAX_ASPECT = 4.0
 
 
 def to_display(
-    stored: npt.NDArray[np.integer], header: Dataset
+    stored: npt.NDArray[np.integer], header: Dataset, limits: Limits = STANDARD
 ) -> tuple[FloatArray, str, tuple[str, ...]]:
     """Return pixels, the VOI that was applied, and flags.
 
@@ -52,7 +53,7 @@ def to_display(
     flags = _polarity_flags(header)
     if not 1 / _MAX_ASPECT <= aspect <= _MAX_ASPECT:
         return pixels, voi, (*flags, "odd_pixel_aspect")
-    return _with_square_pixels(pixels, aspect), voi, flags
+    return _with_square_pixels(pixels, aspect, limits), voi, flags
 
 
 def _look_up_by_rows(table: FloatArray, stored: npt.NDArray[np.integer], first: int) -> FloatArray:
@@ -127,7 +128,9 @@ def _look_up(values: npt.NDArray[Any], item: Dataset) -> tuple[Float64Array, int
         if not entries.size:
             raise ValueError("it has no entries")
     except (AttributeError, TypeError, ValueError) as error:
-        raise ReadError("damaged_header", f"a lookup table in it is damaged ({error})") from error
+        raise ReadError(
+            "damaged_header", f"a lookup table in it is damaged ({kind_of(error)})"
+        ) from error
     index = np.clip(values - first, 0, len(entries) - 1).astype(np.int64)
     # Some files state fewer bits than their entries have.
     top = max((1 << bits) - 1, (1 << int(entries.max()).bit_length()) - 1, 1)
@@ -186,18 +189,14 @@ def _polarity_flags(header: Dataset) -> tuple[str, ...]:
     return ()
 
 
-def _with_square_pixels(pixels: FloatArray, aspect: float) -> FloatArray:
+def _with_square_pixels(pixels: FloatArray, aspect: float, limits: Limits) -> FloatArray:
     """Enlarge the coarser direction until pixels are square (PS3.3 C.7.6.3.1.7 and 10.7.1.3)."""
     if 0.99 < aspect < 1.01:
         return pixels
     height, width = pixels.shape
     size = (width, round(height * aspect)) if aspect > 1 else (round(width / aspect), height)
-    if size[0] * size[1] > MAX_PIXELS:
-        raise ReadError(
-            "too_large",
-            f"{size[0]} x {size[1]} pixels once they are square; "
-            f"the limit is {MAX_PIXELS // 1_000_000} million",
-        )
+    limits.check_pixels(*size, " once they are square")
+    limits.claim(4 * (pixels.size + size[0] * size[1]))
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR), dtype=np.float32)
 
 

@@ -24,3 +24,11 @@ class ReadError(FileError):
 
 class Rejection(FileError):  # noqa: N818 - a verdict on the file, not an error
     """The file was read, but is no radiograph we may judge; its row is `rejected`."""
+
+
+def kind_of(error: BaseException) -> str:
+    """Return what a row may say of a library's error: its class, for its text may quote the file.
+
+    pydicom names the value it stumbled over, and after damage that may be a patient's name.
+    """
+    return type(error).__name__

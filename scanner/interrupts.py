@@ -15,7 +15,12 @@ def terminate_as_interrupt() -> None:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    raise KeyboardInterrupt(signal.Signals(number).name)
+
+
+def signal_name(interrupt: KeyboardInterrupt) -> str:
+    """Return the name of the signal that ended a run; Python's own of Ctrl-C names none."""
+    return str(interrupt) or signal.SIGINT.name
 
 
 @contextlib.contextmanager
@@ -40,4 +45,4 @@ def deferred() -> Iterator[None]:
         for number, handler in earlier.items():
             signal.signal(number, handler)
     if caught:
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(signal.Signals(caught[0]).name)

@@ -1,49 +1,43 @@
 """The output folder: one scan at a time in it, its log, and starting over."""
 
 import contextlib
-import logging
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+from scanner import run_log
 from scanner.errors import SetupError
-from scanner.text import printable
 
 PREDICTIONS = "predictions.csv"
 SOURCES = "sources.csv"
 MANIFEST = "manifest.json"
 _FIRST_COLUMNS = b"path,status,"
-# What a scan writes, so that --fresh deletes nothing else.
-_FILES = (PREDICTIONS, SOURCES, MANIFEST, "run.log")
+LOG = "run.log"
+LOCK = ".lock"
 REPORT = "report"
-
-
-class OneLine(logging.Formatter):
-    """UTC times, and nothing in a message may end its line or move the terminal's cursor."""
-
-    converter = staticmethod(time.gmtime)
-
-    def format(self, record: logging.LogRecord) -> str:
-        return printable(super().format(record))
+# What a scan writes, so that --fresh deletes nothing else.
+_FILES = (PREDICTIONS, SOURCES, MANIFEST, LOG)
+# How `records.write_atomically` calls what it has not finished; a kill leaves it there.
+_UNFINISHED = ".part"
+# `cxr-scan status` holds the lock for microseconds; a scan that starts just then tries again.
+_LOCK_SECONDS = 1.0
 
 
 @contextlib.contextmanager
-def prepared(folder: Path, fresh: bool) -> Iterator[None]:
+def prepared(folder: Path, fresh: bool, log_format: str = run_log.TEXT) -> Iterator[None]:
     """Hold the output folder for one run, made if it is missing, with its log open.
 
     Raises `SetupError` if it cannot be written, or another scan is at work in it.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock", timeout=0)
-        with lock:
+        with FileLock(folder / LOCK, timeout=_LOCK_SECONDS):
             if fresh:
                 _clear(folder)
-            with _log_to(folder / "run.log"):
+            with run_log.kept(folder / LOG, log_format):
                 yield
     except Timeout:
         raise SetupError(
@@ -54,6 +48,26 @@ def prepared(folder: Path, fresh: bool) -> Iterator[None]:
             f"The output folder {folder} cannot be written ({error.strerror or error}): make room "
             "or give it write permission, then run the same command again; it continues."
         ) from error
+
+
+def is_held(folder: Path) -> bool:
+    """Tell whether a scan is at work in an output folder; nothing is written, no scan disturbed.
+
+    Asking for a shared lock tells it on network shares and between containers too, which a process
+    number does not. It is given back at once; a scan that starts meanwhile waits that long.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows: the manifest has to do
+        return False
+    try:
+        with (folder / LOCK).open("rb") as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _clear(folder: Path) -> None:
@@ -68,37 +82,40 @@ def _clear(folder: Path) -> None:
             f"{folder / PREDICTIONS} is not of cxr-scan, so --fresh leaves it: choose another "
             "--output, or move the file away."
         )
-    for name in _FILES:
-        (folder / name).unlink(missing_ok=True)
     report = folder / REPORT
-    for page in [report / "index.html", *report.glob("page-*.html")]:
-        page.unlink(missing_ok=True)
+    pages = [report / "index.html", *report.glob("page-*.html"), *report.glob("*.html.part")]
+    for path in [*(folder / name for name in _FILES), *pages]:
+        path.unlink(missing_ok=True)
+        path.with_name(path.name + _UNFINISHED).unlink(missing_ok=True)
     shutil.rmtree(report / "thumbs", ignore_errors=True)
     with contextlib.suppress(OSError):
         report.rmdir()  # only if nothing else is in it
 
 
-@contextlib.contextmanager
-def _log_to(path: Path) -> Iterator[None]:
-    logger = logging.getLogger("scanner")
-    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
-    handler.setFormatter(OneLine("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S"))
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        handler.close()
+def refuse_key_inside(folder: Path, key: Path) -> None:
+    """Raise `SetupError` if the key for pseudonyms would lie among the results."""
+    if key.resolve().is_relative_to(folder.resolve()):
+        raise SetupError(
+            f"The key for pseudonyms at {key} lies in the output folder, where it undoes them: "
+            "choose another --output, or set XDG_CONFIG_HOME to another folder."
+        )
 
 
 def refuse_other_run(previous: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
     """Raise `SetupError` if earlier results there were made in a way these must not be mixed with.
 
-    Both are manifest values; compared are the scanned folder, the model, ``--strict`` and
-    ``--include``.
+    Both are manifest values; compared are ``--hide-paths``, the scanned folder, the model,
+    ``--strict`` and ``--include``.
     """
-    names = {"root": "folder", "model": "model", "strict": "--strict", "include": "--include"}
+    if "root" in previous:  # scans from before there was --hide-paths kept them
+        previous = {"hide_paths": False, **previous}
+    names = {
+        "hide_paths": "--hide-paths",  # first: it decides how the folder is called
+        "root": "folder",
+        "model": "model",
+        "strict": "--strict",
+        "include": "--include",
+    }
     for name, what in names.items():
         if name in previous and previous[name] != now[name]:
             raise SetupError(
@@ -118,7 +135,10 @@ def _shown(value: Any) -> str:
 
 def is_output(folder: Path) -> bool:
     """Tell whether a folder holds the results of a scan."""
-    return (folder / PREDICTIONS).is_file() and (folder / SOURCES).is_file()
+    try:
+        return (folder / PREDICTIONS).is_file() and (folder / SOURCES).is_file()
+    except PermissionError:
+        return False  # whoever opens it says so
 
 
 def picture_paths(folder: Path, sha256: str) -> tuple[Path, Path]:

@@ -2,7 +2,7 @@
 
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scanner import network
+from scanner import memory, network
 from scanner.bundle import Bundle
 from scanner.errors import SetupError
 from scanner.radiograph import FloatArray
@@ -18,6 +18,8 @@ from scanner.radiograph import FloatArray
 # On a CPU larger batches gain nothing (measured: 16 and 32 within 2 %) and wait longer for files.
 CPU_BATCH_SIZE = 16
 GPU_BATCH_SIZE = 64
+# What TensorFlow takes on its first batch whatever its size: threads, compiled functions.
+_SPARE_MB = 256
 # Below this share of equal labels on the validation images, `auto` keeps float32.
 MIN_LABEL_AGREEMENT = 0.999
 # Fewer compared images cannot show that: one label more or less would decide.
@@ -67,7 +69,7 @@ class Predictor:
         require_gpu: bool = False,
     ) -> None:
         with network.quiet_stderr():
-            gpus = network.visible_gpus()
+            gpus = _loaded_gpus()
             if require_gpu and not gpus:
                 raise SetupError(_why_no_gpu())
             self.device = _device_name(gpus)
@@ -83,8 +85,21 @@ class Predictor:
                 self.precision,
                 bundle.architecture,
             )
+            if not gpus:
+                self._shrink_to_memory()
             self._compile()
         self.seconds = 0.0
+
+    def _shrink_to_memory(self) -> None:
+        """Halve the batch until it fits: a CPU that runs out of memory raises nothing, it dies."""
+        largest = max(int(np.prod(layer.output.shape[1:])) for layer in self._model.layers)
+        # The map that a layer reads and the one it writes, each also as oneDNN arranges it.
+        image_mb = 4 * largest * np.dtype(np.float32).itemsize / 2**20
+        free_mb = memory.free_mb() - _SPARE_MB
+        while self.batch_size > 1 and self.batch_size * image_mb > free_mb:
+            self.batch_size //= 2
+        if self.batch_size * image_mb > free_mb:
+            raise _no_image_fits(self.device)
 
     def _compile(self) -> None:
         self._function = network.compile_fixed(self._model, self.batch_size)
@@ -127,12 +142,32 @@ class Predictor:
 
     def _halve(self) -> None:
         if self.batch_size == 1:
-            raise SetupError(
-                f"Not even one image fits into the memory of {self.device}: close other programs, "
-                "or hide the GPU with CUDA_VISIBLE_DEVICES= to use the CPU."
-            )
+            raise _no_image_fits(self.device)
         self.batch_size //= 2
         self._compile()
+
+
+# How a scan gets its predictor, once the first image is there: as the class is called.
+MakePredictor = Callable[[Bundle, int | None, str, bool], Predictor]
+
+
+def _no_image_fits(device: str) -> SetupError:
+    return SetupError(
+        f"Not even one image fits into the memory of {device}: close other programs, or hide the "
+        "GPU with CUDA_VISIBLE_DEVICES= to use the CPU. The same command continues."
+    )
+
+
+def _loaded_gpus() -> list[str]:
+    """Return `network.visible_gpus`, the first to load TensorFlow."""
+    try:
+        return network.visible_gpus()
+    except (ImportError, OSError, MemoryError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise SetupError(
+            f"TensorFlow cannot be loaded ({first}): is there memory left, and is it installed "
+            "whole? Then run the same command again; it continues."
+        ) from error
 
 
 def choose_precision(bundle: Bundle, wanted: str, fast_gpu: bool) -> str:

@@ -11,7 +11,7 @@ from scanner.summary import Summary
 _SECONDS_BETWEEN_LINES = 30.0
 
 
-class _Terminal:
+class Terminal:
     """Standard error that may go away: a closed session must not end the night's scan."""
 
     def write(self, text: str) -> None:
@@ -30,7 +30,7 @@ class Bar:
     """A tqdm bar with images per second, counts by status and time left."""
 
     def start(self, files: int) -> None:
-        self._bar = tqdm(total=files, unit=" images", file=_Terminal(), smoothing=0.1)
+        self._bar = tqdm(total=files, unit=" images", file=Terminal(), smoothing=0.1)
 
     def advance(self, files: int, summary: Summary) -> None:
         self._bar.set_postfix_str(_counts(summary), refresh=False)
@@ -47,7 +47,7 @@ class Lines:
     def start(self, files: int) -> None:
         self._started = self._said = time.monotonic()
         self._files, self._done = files, 0
-        print(f"{files} files to read", file=_Terminal(), flush=True)
+        print(f"{files} files to read", file=Terminal(), flush=True)
 
     def advance(self, files: int, summary: Summary) -> None:
         self._done += files
@@ -60,7 +60,7 @@ class Lines:
         print(
             f"{self._done} of {self._files} files, {rate:.1f} images a second, {left} left: "
             f"{_counts(summary)}",
-            file=_Terminal(),
+            file=Terminal(),
             flush=True,
         )
 

@@ -3,8 +3,10 @@
 import contextlib
 import hashlib
 import hmac
+import logging
 import os
 import secrets
+import stat
 import tempfile
 from pathlib import Path
 
@@ -16,16 +18,25 @@ KEY_BYTES = 32
 # 64 bits: with a million patients the chance that any two share a pseudonym is about 3e-8.
 PSEUDONYM_HEX_DIGITS = 16
 
+logger = logging.getLogger("scanner")
+
+
+def key_path() -> Path:
+    """Return where the key of this user lies."""
+    return user_config_path("cxr-scan") / "pseudonym.key"
+
 
 def load_key(path: Path | None = None) -> bytes:
     """Return the site's secret key, made on first use with mode 0600 in the user's config folder.
 
-    Raises `SetupError` if it can be neither read nor made.
+    One that others may read is taken from them, with a warning. Raises `SetupError` if that cannot
+    be done, or the key can be neither read nor made.
     """
-    path = path or user_config_path("cxr-scan") / "pseudonym.key"
+    path = path or key_path()
     try:
         if not path.exists():
             _create_key(path)
+        _keep_to_owner(path)
         key = path.read_bytes()
     except OSError as error:
         raise SetupError(
@@ -51,6 +62,26 @@ def _create_key(path: Path) -> None:
             os.link(draft, path)
     finally:
         Path(draft).unlink()
+
+
+def _keep_to_owner(path: Path) -> None:
+    """Take from others what an archive or a copy of the configuration gave them."""
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if os.name != "posix" or not mode & 0o077:
+        return
+    try:
+        path.chmod(0o600)
+    except OSError as error:
+        raise SetupError(
+            f"The key for pseudonyms at {path} has mode {mode:04o}, so others can undo them, and "
+            f"that cannot be changed ({error.strerror}): give it to the user who scans, with "
+            "chmod 600."
+        ) from error
+    logger.warning(
+        "the key for pseudonyms at %s had mode %04o, others could read it: it is 0600 now",
+        path,
+        mode,
+    )
 
 
 def pseudonym(key: bytes, kind: str, identifier: str) -> str:

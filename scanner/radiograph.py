@@ -7,9 +7,6 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32]
 
-# The largest detectors give 4300 x 5200 pixels; four times that leaves room for stitched films.
-MAX_PIXELS = 90_000_000
-
 
 @dataclass(frozen=True)
 class Header:

@@ -1,21 +1,20 @@
 """The CSV: one row for every file, appended and synced batch by batch, and the way back in.
 
-The CSV is the checkpoint. Beside it `sources.csv` notes size and modification time of every file
-that has a row, because "new or changed" cannot be told from the row itself; it is written first, so
-a row without its note cannot happen and a note without its row only costs a second reading.
+The CSV is the checkpoint. Beside it `sources.csv` notes of every file that has a row its size and
+modification time, because "new or changed" cannot be told from the row itself, and a checksum of
+the row, so that one that was damaged since is made again. It is written first, so a row without its
+note cannot happen and a note without its row only costs a second reading.
 """
 
-import contextlib
-import csv
-import io
-import os
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Self, TextIO
+from typing import Any, BinaryIO, Self
 
 from scanner.errors import SetupError
 from scanner.output import PREDICTIONS, SOURCES
+from scanner.storage import Table, cells, first_row, line, whole_lines, write_synced
 from scanner.text import cell
 from scanner.walk import Source
 
@@ -23,8 +22,9 @@ from scanner.walk import Source
 DUPLICATE_OF = "duplicate_of "
 # The prediction, and the flag, of an image that could be of several classes.
 UNCERTAIN = "uncertain"
-# Failures of the way to the file rather than of the file: the next run tries these again.
-RETRIED_REASONS = frozenset({"unreadable", "timeout"})
+# Failures of the way to the file rather than of the file: the next run tries these again. A decoder
+# is also lost where memory runs out or somebody ends it; if it was the file, that costs no more.
+RETRIED_REASONS = frozenset({"unreadable", "timeout", "changed", "decoder_crashed"})
 
 
 def _column(about: str, default: Any = "") -> Any:
@@ -120,8 +120,8 @@ def _format(value: Any, decimals: int) -> str:
 class RecordFile:
     """`predictions.csv` of one output folder: `resume` first, then `append`; a context manager.
 
-    What a kill left torn (a line without its end) is cut off, and rows whose file has changed
-    since, or could not be reached, are taken out, to be made again.
+    What a kill left torn (a line without its end) is cut off, and rows that were damaged, or whose
+    file has changed since or could not be reached, are taken out, to be made again.
     """
 
     def __init__(self, folder: Path, header: list[str], model: str) -> None:
@@ -129,7 +129,9 @@ class RecordFile:
         self._notes_path = folder / SOURCES
         self._header = header
         self._model = model
-        self._open: list[TextIO] = []
+        self._open: list[BinaryIO] = []
+        # (path as in its row, reason) of the rows that `resume` took out to try again.
+        self.retried: list[tuple[str, str]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -138,125 +140,160 @@ class RecordFile:
         for handle in self._open:
             handle.close()
 
-    def resume(self, sources: Iterable[Source]) -> list[dict[str, str]]:
-        """Return the rows that stand, by column name, after taking out what must be made again.
+    def resume(self, sources: Iterable[Source]) -> Iterator[dict[str, str]]:
+        """Take out what must be made again and return the rows that stand, by column name.
 
-        Raises `SetupError` if the file has other columns than this run would write, or rows of
-        another model; then nothing is changed.
+        They are read from the file as one iterates: before the first `append`. Raises `SetupError`
+        if the file has other columns than this run would write, or rows of another model; then
+        nothing is changed.
         """
         if self.path.exists():
             self._check_header()
-        notes = {row[0]: row for row in _intact_rows(self._notes_path, 3)}
-        current = {cell(source.relative): _note(source) for source in sources}
-        kept: dict[str, dict[str, str]] = {}
-        for row in _intact_rows(self.path, len(self._header)):
-            record = dict(zip(self._header, row, strict=True))
-            if record["model"] != self._model:
-                raise SetupError(
-                    f"{self.path} holds rows of model {record['model']}, this run is of "
-                    f"{self._model}: choose another --output, or --fresh to start over there."
-                )
-            path = record["path"]
-            unchanged = path not in current or notes.get(path) == current[path]
-            if unchanged and record["reason"] not in RETRIED_REASONS:
-                kept[path] = record
-        # A copy stands only while the image it is a copy of does: that one may have been replaced.
-        # The guard of a path that begins like a formula is not in the detail, which does not.
-        originals = {DUPLICATE_OF + path.removeprefix("'") for path in kept}
-        kept = {
-            path: record
-            for path, record in kept.items()
-            if record["reason"] != "duplicate" or record["detail"] in originals
-        }
-        rows = [self._header, *(list(record.values()) for record in kept.values())]
-        _rewrite_if_different(self.path, rows)
-        _rewrite_if_different(self._notes_path, [notes[path] for path in kept if path in notes])
-        self._open = [
-            path.open("a", encoding="utf-8", newline="") for path in (self._notes_path, self.path)
-        ]
-        return list(kept.values())
+        table = Table(self._notes_path, 4)
+        notes = _Notes(table, {cell(source.relative): source for source in sources})
+        rows = Table(self.path, len(self._header), self._header)
+        standing = self._standing(rows, notes)
+        rows.keep(list(standing.values()))
+        table.keep([notes.positions[path] for path in standing])
+        self._open = [path.open("ab") for path in (self._notes_path, self.path)]
+        return (dict(zip(self._header, row, strict=True)) for _, row in rows.rows())
 
     def _check_header(self) -> None:
-        with self.path.open(encoding="utf-8", errors="replace", newline="") as handle:
-            found = next(csv.reader(handle), [])
+        with self.path.open("rb") as handle:
+            found = first_row(handle)
         if found != self._header:
             raise SetupError(
                 f"{self.path} has other columns than this run would write (another model, version "
                 "or --include): choose another --output, or --fresh to start over there."
             )
 
+    def _standing(self, rows: Table, notes: "_Notes") -> dict[str, int]:
+        """Return the position of the last row of every path, of those that stand."""
+        columns = [self._header.index(name) for name in ("path", "reason", "detail", "model")]
+        standing: dict[str, int] = {}
+        copies: dict[str, str] = {}
+        for position, row in rows.rows():
+            path, reason, detail, model = (row[column] for column in columns)
+            if model != self._model:
+                raise SetupError(
+                    f"{self.path} holds rows of model {model}, this run is of "
+                    f"{self._model}: choose another --output, or --fresh to start over there."
+                )
+            if reason in RETRIED_REASONS:
+                self.retried.append((path, reason))
+                continue
+            if not notes.vouch_for(path, row):
+                continue
+            standing[path] = position
+            copies.pop(path, None)
+            if reason == "duplicate":
+                copies[path] = detail.removeprefix(DUPLICATE_OF)
+        # A copy stands only while the image it is a copy of does: that one may have been replaced.
+        for path in [path for path, original in copies.items() if not _has(standing, original)]:
+            del standing[path]
+        return standing
+
     def append(self, rows: Sequence[tuple[Source, Record]]) -> None:
         """Write rows and sync them to disk; after this they survive a kill or a power cut."""
         notes, records = self._open
-        _write_synced(notes, [_note(source) for source, _ in rows])
-        _write_synced(records, [_cells(record, len(self._header)) for _, record in rows])
+        lines = [_cells(record, len(self._header)) for _, record in rows]
+        noted = [_note(source, row) for (source, _), row in zip(rows, lines, strict=True)]
+        write_synced(notes, noted)
+        write_synced(records, lines)
 
 
-def _note(source: Source) -> list[str]:
-    return [cell(source.relative), str(source.size), str(source.modified)]
+class _Notes:
+    """What is noted of the files that have rows, held against what lies in the folder now.
+
+    Of several notes on one file the last counts; `positions` is where it stands in the table. The
+    row of a file that is no longer there stands, one without its note does not.
+    """
+
+    def __init__(self, table: Table, sources: dict[str, Source]) -> None:
+        self.positions: dict[str, int] = {}
+        self._checks: dict[str, int] = {}
+        for position, (path, size, modified, check) in table.rows():
+            source = sources.get(path)
+            unchanged = source is None or [size, modified] == _state(source)
+            self.positions[path] = position
+            self._checks[path] = _number(check) if unchanged else _NO_ROW
+
+    def vouch_for(self, path: str, row: Sequence[str]) -> bool:
+        """Tell whether a row is as it was written, and its file as it was then."""
+        return self._checks.get(path, _NO_ROW) == zlib.crc32(line(row))
 
 
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """Return all intact rows of a `predictions.csv` as dictionaries by column name.
+_NO_ROW = -1
+
+
+def _number(check: str) -> int:
+    try:
+        return int(check, 16)
+    except ValueError:  # a note that was damaged
+        return _NO_ROW
+
+
+def _has(standing: dict[str, int], original: str) -> bool:
+    """Tell whether the row of an original stands.
+
+    The guard of a path that begins like a formula is not in the detail, which does not.
+    """
+    guarded = "'" + original
+    return guarded in standing or (original in standing and not original.startswith("'"))
+
+
+def _note(source: Source, row: Sequence[str]) -> list[str]:
+    return [cell(source.relative), *_state(source), f"{zlib.crc32(line(row)):08x}"]
+
+
+def _state(source: Source) -> list[str]:
+    return [str(source.size), str(source.modified)]
+
+
+class SavedRows:
+    """The rows of a `predictions.csv` by column name, one at a time; a context manager.
 
     Columns that scans did not write yet when it was made are empty. Raises `SetupError` if it is
     missing or lacks another column.
     """
-    try:
-        with path.open(encoding="utf-8", errors="replace", newline="") as handle:
-            header = next(csv.reader(handle), [])
-    except OSError as error:
-        raise SetupError(
-            f"{path} cannot be read ({error.strerror}): give the output folder of a scan."
-        ) from error
-    missing = [name for name in COLUMNS if name not in header and name not in _ADDED]
-    if missing:
-        raise SetupError(f"{path} is no predictions.csv of cxr-scan: it lacks {missing[0]!r}.")
-    rows = _intact_rows(path, len(header))
-    return [_ADDED | dict(zip(header, row, strict=True)) for row in rows]
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._handle = path.open("rb")
+            self.header = first_row(self._handle)
+        except OSError as error:
+            raise SetupError(
+                f"{path} cannot be read ({error.strerror}): give the output folder of a scan."
+            ) from error
+        missing = [name for name in COLUMNS if name not in self.header and name not in _ADDED]
+        if missing:
+            self._handle.close()
+            raise SetupError(f"{path} is no predictions.csv of cxr-scan: it lacks {missing[0]!r}.")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._handle.close()
+
+    def __iter__(self) -> Iterator[tuple[int, dict[str, str]]]:
+        """Yield position and row of every whole row, in the order of the file."""
+        self._handle.seek(0)
+        for position, found in whole_lines(self._handle):
+            row = cells(found)
+            if len(row) == len(self.header) and row != self.header:
+                yield position, self._by_name(row)
+
+    def at(self, position: int) -> dict[str, str]:
+        """Return the row at a position that iterating gave."""
+        self._handle.seek(position)
+        return self._by_name(cells(self._handle.readline()))
+
+    def _by_name(self, row: list[str]) -> dict[str, str]:
+        return _ADDED | dict(zip(self.header, row, strict=True))
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a whole file so that a kill or a full disk leaves either the old one or the new."""
-    draft = path.with_name(path.name + ".part")
-    try:
-        with draft.open("wb") as handle:
-            handle.write(content.encode() if isinstance(content, str) else content)
-            handle.flush()
-            os.fsync(handle.fileno())
-        draft.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)  # a full disk needs the room
-        raise
-
-
-def _write_synced(handle: TextIO, rows: Iterable[Sequence[str]]) -> None:
-    handle.write("".join(map(_line, rows)))
-    handle.flush()
-    os.fsync(handle.fileno())
-
-
-def _rewrite_if_different(path: Path, rows: Sequence[Sequence[str]]) -> None:
-    """Bring a file to hold just these rows; the usual case, that it does, writes nothing."""
-    size = sum(len(_line(row).encode()) for row in rows)
-    if not path.exists() or path.stat().st_size != size:
-        write_atomically(path, "".join(map(_line, rows)))
-
-
-def _line(cells: Sequence[str]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerow(cells)
-    return buffer.getvalue()
-
-
-def _intact_rows(path: Path, width: int) -> Iterator[list[str]]:
-    """Yield the whole rows but for the header; no cell holds a line break, so each is one line."""
-    if not path.exists():
-        return
-    with path.open(encoding="utf-8", errors="replace", newline="") as handle:
-        for line in handle:
-            if line.endswith("\n") and "\0" not in line:
-                row = next(csv.reader([line]), [])
-                if len(row) == width and row[:2] != list(COLUMNS[:2]):
-                    yield row
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Return all rows of a `predictions.csv`, as `SavedRows` gives them."""
+    with SavedRows(path) as rows:
+        return [row for _, row in rows]

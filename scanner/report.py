@@ -3,7 +3,8 @@
 import base64
 import hashlib
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,7 +14,8 @@ import jinja2
 import templates
 from scanner import __version__, manifest, output
 from scanner.errors import SetupError
-from scanner.records import UNCERTAIN, read_rows, write_atomically
+from scanner.records import UNCERTAIN, SavedRows
+from scanner.storage import write_atomically
 from scanner.trust_words import about_image, about_outline, operating_points
 from scanner.words import PASSED_OVER, in_words
 
@@ -32,46 +34,75 @@ class Page:
     rows: list[dict[str, Any]]
 
 
+@dataclass(frozen=True)
+class Unjudged:
+    """The rows that failed, or were rejected: how many for which reason, and the first of them."""
+
+    reasons: Counter[str] = field(default_factory=Counter)
+    listed: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, row: dict[str, str]) -> None:
+        self.reasons[row["reason"]] += 1
+        if len(self.listed) < MAX_UNJUDGED_LISTED:
+            self.listed.append({**row, "picture": ""})
+
+    @property
+    def total(self) -> int:
+        return self.reasons.total()
+
+
+@dataclass
+class _Overview:
+    """What the summary says of all rows, and where those of the judged images stand, sorted."""
+
+    statuses: Counter[str] = field(default_factory=Counter)
+    predictions: Counter[str] = field(default_factory=Counter)
+    unjudged: dict[str, Unjudged] = field(
+        default_factory=lambda: {"failed": Unjudged(), "rejected": Unjudged()}
+    )
+    positions: list[int] = field(default_factory=list)
+    has_sets: bool = False
+    has_lungs: bool = False
+
+
 def render(folder: Path, self_contained: bool = False) -> Path:
     """Write ``report/index.html`` and further pages from an output folder; return the first.
 
     With `self_contained` the pictures are embedded, so that a page can be mailed or moved alone.
-    Raises `SetupError` if the folder holds no results or cannot be written.
+    The rows of one page are held at a time. Raises `SetupError` if the folder holds no results or
+    cannot be written.
     """
-    rows = read_rows(folder / output.PREDICTIONS)
+    with SavedRows(folder / output.PREDICTIONS) as rows:
+        return _render(rows, folder, self_contained)
+
+
+def _render(rows: SavedRows, folder: Path, self_contained: bool) -> Path:
     run = manifest.load(folder / output.MANIFEST)
-    judged = [row for row in rows if row["prediction"]]
     card = run.get("card", {})
-    negative = card.get("negative_class", "")
-    judged.sort(key=lambda row: _need(row, negative))
-    classes = [name.removeprefix("prob_") for name in (rows[0] if rows else {}) if _is_prob(name)]
+    seen = _overview(rows, card.get("negative_class", ""))
+    classes = [name.removeprefix("prob_") for name in rows.header if _is_prob(name)]
     target = folder / output.REPORT
-    pages = _paginate(judged)
     style = (Path(templates.__file__).parent / "report.css").read_text(encoding="utf-8")
     template = environment().get_template("report.html")
-    unjudged: list[dict[str, Any]] = [
-        {**row, "picture": ""} for row in rows if not row["prediction"]
+    _add_pictures(seen.unjudged["rejected"].listed, folder, self_contained)
+    judged = len(seen.positions)
+    names = [
+        "index.html",
+        *(f"page-{n:04}.html" for n in range(2, -(-judged // ROWS_PER_PAGE) + 1)),
     ]
-    rejected = [row for row in unjudged if row["status"] == "rejected"]
-    _add_pictures(rejected, folder, self_contained)
-    classes = classes or run.get("classes", [])
     shared: dict[str, Any] = {
-        "pages": pages,
+        "page_names": names,
         "run": run,
         "classes": classes,
-        "groups": [
-            *classes,
-            *([UNCERTAIN] if any(row["prediction_set"] for row in judged) else []),
-        ],
-        "outline": about_outline(card, len(judged), any(row["lung_area"] for row in judged)),
+        "groups": [*classes, *([UNCERTAIN] if seen.has_sets else [])],
+        "outline": about_outline(card, judged, seen.has_lungs),
         "operating_points": operating_points(card),
-        "statuses": Counter(row["status"] for row in rows),
-        "predictions": Counter(row["prediction"] for row in judged),
-        "total": len(rows),
-        "judged_total": len(judged),
-        "failed": [row for row in unjudged if row["status"] == "failed"],
-        "rejected": rejected,
-        "max_listed": MAX_UNJUDGED_LISTED,
+        "statuses": seen.statuses,
+        "predictions": seen.predictions,
+        "total": seen.statuses.total(),
+        "judged_total": judged,
+        "failed": seen.unjudged["failed"],
+        "rejected": seen.unjudged["rejected"],
         "passed_over": _passed_over(run),
         "style": style,
         "style_hash": base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
@@ -80,19 +111,35 @@ def render(folder: Path, self_contained: bool = False) -> Path:
     }
     try:
         target.mkdir(exist_ok=True)
-        for page in pages:
+        for page in _pages(names, rows, seen.positions):
             for row in page.rows:
                 _add_view(row, folder, classes, self_contained)
                 row["trust"] = about_image(row, card)
-            html = template.render(page=page, **shared)
-            write_atomically(target / page.name, html)
-            for row in page.rows:
-                row["pictures"] = None  # embedded pictures of 100,000 rows would fill the memory
-        for stale in set(target.glob("page-*.html")) - {target / page.name for page in pages}:
+            write_atomically(target / page.name, template.render(page=page, **shared))
+        for stale in set(target.glob("page-*.html")) - {target / name for name in names}:
             stale.unlink()
     except OSError as error:
-        raise SetupError(f"The report in {target} cannot be written ({error.strerror}).") from error
-    return target / pages[0].name
+        raise SetupError(
+            f"The report in {target} cannot be written ({error.strerror}), the rows are complete: "
+            "make room or give it write permission, then run the same command again."
+        ) from error
+    return target / names[0]
+
+
+def _overview(rows: SavedRows, negative: str) -> _Overview:
+    seen = _Overview()
+    needs = []
+    for position, row in rows:
+        seen.statuses[row["status"]] += 1
+        if row["prediction"]:
+            seen.predictions[row["prediction"]] += 1
+            seen.has_sets = seen.has_sets or bool(row["prediction_set"])
+            seen.has_lungs = seen.has_lungs or bool(row["lung_area"])
+            needs.append((*_need(row, negative), position))
+        elif row["status"] in seen.unjudged:
+            seen.unjudged[row["status"]].add(row)
+    seen.positions = [position for *_, position in sorted(needs)]
+    return seen
 
 
 def environment() -> jinja2.Environment:
@@ -134,16 +181,10 @@ def _need(row: dict[str, Any], negative: str) -> tuple[bool, bool, float, str]:
     )
 
 
-def _paginate(judged: list[dict[str, Any]]) -> list[Page]:
-    starts = range(0, max(len(judged), 1), ROWS_PER_PAGE)
-    return [
-        Page(
-            number,
-            "index.html" if number == 1 else f"page-{number:04}.html",
-            judged[start : start + ROWS_PER_PAGE],
-        )
-        for number, start in enumerate(starts, start=1)
-    ]
+def _pages(names: list[str], rows: SavedRows, positions: list[int]) -> Iterator[Page]:
+    for index, name in enumerate(names):
+        shown = positions[index * ROWS_PER_PAGE : (index + 1) * ROWS_PER_PAGE]
+        yield Page(index + 1, name, [dict(rows.at(position)) for position in shown])
 
 
 def _add_view(row: dict[str, Any], folder: Path, classes: list[str], embed: bool) -> None:

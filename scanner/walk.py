@@ -39,6 +39,9 @@ _CLAIMS = {
     ".bmp": "bmp",
 }
 
+# By which a file claims to be an image, in lower case.
+EXTENSIONS = frozenset(_CLAIMS)
+
 # The SOP class of a DICOMDIR (PS3.4 table I.4-1), whatever the file is called.
 _MEDIA_DIRECTORY = b"1.2.840.10008.1.3.10"
 
@@ -49,7 +52,7 @@ _VALUE_REPRESENTATIONS = frozenset(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # a run holds hundreds of thousands
 class Source:
     """One regular file below the scanned folder.
 

@@ -13,6 +13,7 @@ REASONS = {
     "timeout": "reading took too long",
     "decoder_crashed": "the decoder crashed on it",
     "unreadable": "the file cannot be opened",
+    "changed": "the file was changed while the scan ran; the next run reads it again",
     "unexpected_error": "an error nobody foresaw: please report it",
     # rejected
     "duplicate": "the same image was judged already",

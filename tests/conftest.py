@@ -3,7 +3,7 @@
 import copy
 import importlib.util
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,28 @@ from pydicom.dataset import Dataset
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
+
+_SAID = pytest.StashKey[list[str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fuzz-files", type=int, default=20_000, help="how many damaged files to try")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_SAID] = []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in terminalreporter.config.stash[_SAID]:
+        terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def say(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """Print a line of figures behind the tests."""
+    return pytestconfig.stash[_SAID].append
 
 
 @pytest.fixture(scope="session")

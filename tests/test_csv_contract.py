@@ -13,14 +13,8 @@ import pytest
 from report_samples import CLASSES, HOSTILE, failed, judged, rejected, write_rows
 
 from scanner.errors import SetupError
-from scanner.records import (
-    COLUMNS,
-    Record,
-    describe_columns,
-    header_row,
-    read_rows,
-    write_atomically,
-)
+from scanner.records import COLUMNS, Record, describe_columns, header_row, read_rows
+from scanner.storage import write_atomically
 from scanner.text import cell
 
 # As they are promised; whoever reads the CSV by position relies on it.
@@ -226,7 +220,7 @@ def write_where_only_1000_bytes_fit(path: Path) -> subprocess.CompletedProcess[s
     program = (
         "import resource, sys\n"
         "from pathlib import Path\n"
-        "from scanner.records import write_atomically\n"
+        "from scanner.storage import write_atomically\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "try:\n"
         "    write_atomically(Path(sys.argv[1]), 'new' * 1000)\n"

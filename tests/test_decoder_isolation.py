@@ -1,33 +1,36 @@
 """A decoder that crashes, hangs or wants too much memory costs one file, and outlives no scan.
 
-A pipe that nobody writes to stands for the file that hangs a decoder: its worker is known by having
-it open, and can be killed with the signal that a crash would raise.
+What hangs a decoder here is a radiograph that takes it half a minute; its worker can be killed with
+the signal that a crash would raise.
 """
 
+import copy
 import ctypes
+import multiprocessing.forkserver
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
-from dicom_files import SETTINGS, as_bytes, read, source
+from dicom_files import SETTINGS, as_bytes, read, set_frame, source
 from PIL import Image
 from pydicom.dataset import Dataset
+from pydicom.uid import RLELossless
 
-from scanner import decoding
 from scanner.decoding import Decoders, Reading
-from scanner.radiograph import MAX_PIXELS
+from scanner.limits import STANDARD
 from scanner.walk import Source
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds workers in /proc")
 
-_PATIENCE = 30.0
+_PATIENCE = 120.0
 
 
 @pytest.fixture
@@ -37,36 +40,47 @@ def radiograph(radiograph_dataset: Dataset, tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def pipe(tmp_path: Path) -> Path:
-    path = tmp_path / "hangs.dcm"
-    os.mkfifo(path)
+@pytest.fixture(scope="module")
+def hanging(_small_radiograph: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole radiograph of which every byte is a run of its own (PS3.5 annex G)."""
+    side = 3_500
+    plane = bytes((0, 85)) * side**2
+    head = np.array([2, 64, 64 + len(plane), *[0] * 13], "<u4").tobytes()
+    dataset = copy.deepcopy(_small_radiograph)
+    dataset.Rows = dataset.Columns = side
+    set_frame(dataset, head + plane + plane, RLELossless)
+    path = tmp_path_factory.mktemp("hanging") / "hangs.dcm"
+    path.write_bytes(as_bytes(dataset))
     return path
 
 
-def reader_of(pipe: Path) -> int:
-    """Wait for the worker that reads `pipe` and return its process id."""
+def children(process: int) -> list[int]:
+    listed = Path(f"/proc/{process}/task/{process}/children").read_text()
+    return [int(word) for word in listed.split()]
+
+
+def busy_worker() -> int:
+    """Wait for the one worker that has computed for a second and return its process id."""
+    server = multiprocessing.forkserver._forkserver._forkserver_pid
+    return busy_child(lambda: children(server))
+
+
+def busy_child(candidates: Callable[[], list[int]]) -> int:
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline:
-        for link in Path("/proc").glob("[0-9]*/fd/*"):
-            try:
-                opened = os.readlink(link)  # noqa: PTH115
-            except OSError:
-                continue
-            if opened == str(pipe) and int(link.parts[2]) != os.getpid():
-                return int(link.parts[2])
+        for worker in candidates():
+            if seconds_computed(worker) > 1:
+                return worker
         time.sleep(0.02)
-    raise AssertionError("no worker began to read the pipe")
+    raise AssertionError("no worker began to decode")
 
 
-@contextmanager
-def held_open(pipe: Path) -> Iterator[int]:
-    """Let the worker open `pipe` and wait for its first byte; give the worker's process id."""
-    holder = os.open(pipe, os.O_RDWR)  # never blocks, and no reader ever sees an end
+def seconds_computed(process: int) -> float:
     try:
-        yield reader_of(pipe)
-    finally:
-        os.close(holder)
+        facts = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return int(facts[11]) / os.sysconf("SC_CLK_TCK")
 
 
 def is_running(process: int) -> bool:
@@ -110,15 +124,15 @@ def test_workers_read_what_this_process_reads_in_the_order_given(
 
 @pytest.mark.parametrize("signal_number", [signal.SIGSEGV, signal.SIGKILL])
 def test_a_crash_costs_the_one_file_that_was_read(
-    radiograph: Path, pipe: Path, signal_number: signal.Signals
+    radiograph: Path, hanging: Path, signal_number: signal.Signals
 ) -> None:
     good = source(radiograph)
-    sources = [good, source(pipe), good, good, good]
+    sources = [good, source(hanging), good, good, good]
 
     def crash() -> None:
-        with held_open(pipe) as worker:
-            os.kill(worker, signal_number)
-            ends_soon(worker)
+        worker = busy_worker()
+        os.kill(worker, signal_number)
+        ends_soon(worker)
 
     crasher = threading.Thread(target=crash)
     crasher.start()
@@ -134,31 +148,39 @@ def test_a_crash_costs_the_one_file_that_was_read(
 
 
 def test_a_file_that_hangs_costs_its_time_and_no_other_file(
-    radiograph: Path, pipe: Path, monkeypatch: pytest.MonkeyPatch
+    radiograph: Path, hanging: Path
 ) -> None:
     good = source(radiograph)
-    with Decoders(SETTINGS, workers=1, lookahead=8) as decoders:
-        list(decoders.read([good]))  # the worker is up: only reading counts from here
-        monkeypatch.setattr(decoding, "SECONDS_PER_FILE", 1.0)
-        started = time.monotonic()
-        found = list(decoders.read([source(pipe), good, source(pipe), good]))
-        assert time.monotonic() - started < _PATIENCE
+    settings = replace(SETTINGS, limits=replace(STANDARD, seconds=2.0))
+    with Decoders(settings, workers=1, lookahead=8) as decoders:
+        found = list(decoders.read([source(hanging), good, source(hanging), good]))
     reasons = [(reading.status, reading.reason) for _, reading in found]
     assert reasons == [("failed", "timeout"), ("", "")] * 2
-    assert found[0][1].seconds == 1.0
-    assert "1 seconds" in found[0][1].detail
+    assert found[0][1].seconds == 2.0
+    assert "2 seconds" in found[0][1].detail and "--max-seconds" in found[0][1].detail
 
 
-def test_a_scan_that_is_left_early_leaves_no_worker(radiograph: Path, pipe: Path) -> None:
+def test_a_scan_that_is_left_early_leaves_no_worker(radiograph: Path, hanging: Path) -> None:
     with Decoders(SETTINGS, workers=2, lookahead=8) as decoders:
-        readings = decoders.read([source(radiograph), source(pipe)])
+        readings = decoders.read([source(radiograph), source(hanging), source(radiograph)])
         next(readings)
-        with held_open(pipe) as worker:
-            assert is_running(worker)
-            started = time.monotonic()
-            decoders.__exit__()
-            assert time.monotonic() - started < 10, "it waited for the file that hangs"
-            assert ends_soon(worker)
+        worker = busy_worker()
+        started = time.monotonic()
+        decoders.__exit__()
+        assert time.monotonic() - started < 10, "it waited for the file that hangs"
+        assert ends_soon(worker)
+
+
+def test_workers_that_die_while_they_wait_are_replaced(radiograph: Path) -> None:
+    """As when the system is short of memory while the parent computes."""
+    good = source(radiograph)
+    with Decoders(SETTINGS, workers=2, lookahead=8) as decoders:
+        list(decoders.read([good, good]))
+        server = multiprocessing.forkserver._forkserver._forkserver_pid
+        for worker in children(server):
+            os.kill(worker, signal.SIGKILL)
+        found = [reading.status for _, reading in decoders.read([good] * 5)]
+    assert found == [""] * 5
 
 
 _SCAN = """
@@ -169,43 +191,54 @@ from scanner.preprocess import PreprocessSpec
 from scanner.walk import Source
 path = Path(sys.argv[1])
 with Decoders(ReadSettings(PreprocessSpec(), bytes(32)), workers=2, lookahead=2) as decoders:
-    for _, reading in decoders.read([Source(path, path.name, 0, 0)]):
+    for _, reading in decoders.read([Source(path, path.name, -1, -1)]):
         print(reading.status or "read")
 """
 
 
-def test_workers_end_with_a_scan_that_is_killed(pipe: Path) -> None:
+def descendants(process: int) -> list[int]:
+    below = children(process)
+    return below + [one for child in below for one in descendants(child)]
+
+
+def test_workers_end_with_a_scan_that_is_killed(hanging: Path) -> None:
     """Even one that hangs: an orphan would keep a core or a network share busy for ever."""
-    scan = subprocess.Popen([sys.executable, "-c", _SCAN, pipe], cwd=Path(__file__).parents[1])
+    scan = subprocess.Popen([sys.executable, "-c", _SCAN, hanging], cwd=Path(__file__).parents[1])
     try:
-        with held_open(pipe) as worker:
-            scan.kill()
-            scan.wait()
-            ended = ends_soon(worker)
-            if not ended:
-                os.kill(worker, signal.SIGKILL)
+        others = [scan.pid]
+
+        def workers() -> list[int]:
+            # The fork server is the first child of the scan; it computes while it imports.
+            others[1:] = children(scan.pid)
+            return [one for one in descendants(scan.pid) if one not in others]
+
+        worker = busy_child(workers)
+        scan.kill()
+        scan.wait()
+        ended = ends_soon(worker)
+        if not ended:
+            os.kill(worker, signal.SIGKILL)
         assert ended
     finally:
         scan.kill()
 
 
-def test_a_worker_may_not_take_all_the_memory(pipe: Path) -> None:
+def test_a_worker_may_not_take_more_than_its_grant(hanging: Path) -> None:
     import resource
 
-    limits: list[tuple[int, int]] = []
+    granted: list[int] = []
 
     def look() -> None:
-        with held_open(pipe) as worker:
-            limits.append(resource.prlimit(worker, resource.RLIMIT_AS))
-            os.kill(worker, signal.SIGKILL)
+        worker = busy_worker()
+        soft, _ = resource.prlimit(worker, resource.RLIMIT_AS)
+        granted.append(soft >> 20)
+        os.kill(worker, signal.SIGKILL)
 
     looker = threading.Thread(target=look)
     looker.start()
-    read_all([source(pipe)])
+    read_all([source(hanging)], workers=1)
     looker.join()
-    ((soft, hard),) = limits
-    assert soft == hard
-    assert decoding.MEMORY_PER_FILE < soft < 2 * decoding.MEMORY_PER_FILE
+    assert STANDARD.memory_mb < granted[0] < 2 * STANDARD.memory_mb
 
 
 def _limit_memory_for_good() -> None:
@@ -258,7 +291,7 @@ def write_large(path: Path, dataset: Dataset, rows: int, columns: int) -> None:
 def test_the_largest_image_allowed_is_read(radiograph_dataset: Dataset, tmp_path: Path) -> None:
     path = tmp_path / "large.dcm"
     write_large(path, radiograph_dataset, 10_000, 9_000)
-    assert MAX_PIXELS == 10_000 * 9_000
+    assert STANDARD.megapixels * 1_000_000 == 10_000 * 9_000
     ((_, reading),) = read_all([source(path)], workers=1)
     assert (reading.status, reading.detail) == ("", "")
 

@@ -10,7 +10,7 @@ from small_models import random_weights
 
 from scanner.errors import SetupError
 from scanner.heads import lung_shapes
-from training import features
+from training import checksums, features
 from training.data.rows import Rows
 
 _SIZE = 64
@@ -183,8 +183,30 @@ def test_lung_fields_come_from_the_same_pass_which_is_continued(
     row = len(marked) // 24
     marked[:row] = bytes(row)
     draft.write_bytes(marked)
+    checksums.beside(draft).unlink()  # the mark is not to be taken for damage
     continued = features.compute(images, with_head, "block4_pool", "float32", place)[:]
     assert (continued[0] == 0).all()
     assert (continued[1:] == _compute(images, weights, tmp_path / "b.features")[1:]).all()
     again = features.lung_fields(originals, with_head, "block4_pool", "float32", place)
     assert (again == fields).all()
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_features_with_one_bit_flipped_are_computed_again(
+    finished: bool, images: Rows, weights: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    place = tmp_path / "a.features"
+    whole = _compute(images, weights, place)
+    if not finished:
+        for name in ("", "-sums"):
+            (tmp_path / f"a.features{name}").rename(tmp_path / f"a.part{name}")
+    damaged = place if finished else tmp_path / "a.part"
+    content = bytearray(damaged.read_bytes())
+    content[:2] = bytes(2)
+    content[25 * whole[0].nbytes + 77] ^= 4
+    damaged.write_bytes(content)
+    assert (_compute(images, weights, place) == whole).all()
+    content = bytearray(place.read_bytes())
+    content[-1] ^= 128
+    place.write_bytes(content)
+    assert (_compute(images, weights, place) == whole).all()

@@ -26,6 +26,7 @@ MODEL_ARGUMENTS: list[str] = []
 
 # No English word, and no name of an element, holds it.
 _CANARY = "Zq7Kanari"
+_PICTURES = ("picture.png", "picture.jpg", "picture.tif")
 _UID = "1.2.826.0.1.3680043.7734.977"
 _DATE = "19370419"
 _TIME = "113719.731"
@@ -99,7 +100,10 @@ def canaried(rows_of_pixels: slice = slice(None)) -> Dataset:
     private.add_new(0x01, "LO", _CANARY + "Private")
     private.add_new(0x02, "UN", (_CANARY + "Unknown").encode())
     image.add_new((0x6000, 0x0022), "LO", _CANARY + "Overlay")
+    image.add_new((0x6000, 0x1500), "LO", _CANARY + "OverlayLabel")
     image.add_new((0x6000, 0x3000), "OB", (_CANARY + "Burnt").encode().ljust(32))
+    image.add_new((0x5000, 0x0022), "LO", _CANARY + "Curve")
+    image.add_new((0x5000, 0x3000), "OW", (_CANARY + "Drawn").encode().ljust(32))
     meta = image.file_meta
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
@@ -126,6 +130,10 @@ def build_studies(folder: Path) -> None:
     (folder / "copy.dcm").write_bytes(whole)
     (folder / "truncated.dcm").write_bytes(whole[:-5000])
     (folder / "cut in the header.dcm").write_bytes(whole[:700])
+    # A number, a value representation and a lookup table that are text instead.
+    (folder / "spoilt number.dcm").write_bytes(
+        whole.replace(b"\x28\x00\x10\x00US\x02\x00", b"\x28\x00\x10\x00IS\x02\x00", 1)
+    )
     (folder / "swallowing body part.dcm").write_bytes(with_length(whole, b"\x18\x00\x15\x00", 400))
     (folder / "swallowing modality.dcm").write_bytes(with_length(whole, b"\x08\x00\x60\x00", 400))
     (folder / "swallowing syntax.dcm").write_bytes(with_length(whole, b"\x02\x00\x10\x00", 400))
@@ -153,11 +161,20 @@ def build_studies(folder: Path) -> None:
     picture = Image.fromarray(cv2.resize(grey, (200, 200), interpolation=cv2.INTER_CUBIC))
     chunk = PngImagePlugin.PngInfo()
     chunk.add_text("Comment", _CANARY + "Png")
+    chunk.add_itxt("Author", _CANARY + "Author")
+    chunk.add_text("Title", _CANARY + "Title", zip=True)
     picture.save(folder / "picture.png", pnginfo=chunk)
     exif = Image.Exif()
     exif[0x010E] = _CANARY + "Exif"
     turned = picture.transpose(Image.Transpose.ROTATE_90)
     turned.save(folder / "picture.jpg", exif=exif, comment=_CANARY + "Jpeg")
+    flipped = picture.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
+    # ImageDescription, Make, Artist and Copyright, as a film scanner fills them in.
+    tags = {tag: f"{_CANARY}Tiff{tag}" for tag in (270, 271, 315, 33432)}
+    flipped.save(folder / "picture.tif", tiffinfo=tags)
+    for name in _PICTURES:
+        data = (folder / name).read_bytes()
+        (folder / f"truncated {name}").write_bytes(data[: len(data) * 2 // 3])
 
 
 @dataclass(frozen=True)
@@ -187,7 +204,8 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Night:
 
 @pytest.fixture(scope="module")
 def night_including_ids(tmp_path_factory: pytest.TempPathFactory) -> Night:
-    return scanned(tmp_path_factory.mktemp("including"), "--include", "PatientID")
+    home = tmp_path_factory.mktemp("including")
+    return scanned(home, "--include", "PatientID", "--log-format", "json")
 
 
 def traces(results: dict[str, bytes]) -> list[str]:
@@ -209,7 +227,7 @@ def traces(results: dict[str, bytes]) -> list[str]:
 def test_the_canaries_are_found_where_they_are(tmp_path: Path) -> None:
     build_studies(tmp_path / "studies")
     files = {path.name: path.read_bytes() for path in (tmp_path / "studies").iterdir()}
-    assert len(files) == 13
+    assert len(files) == 18
     for name, content in files.items():
         assert traces({name: content}), name
     text = "".join(traces({"judged.dcm": files["judged.dcm"]}))
@@ -223,6 +241,66 @@ def everything_said(path: Path, warned: pytest.WarningsRecorder) -> dict[str, by
     row = repr((reading.status, reading.reason, reading.detail, asdict(reading.header)))
     messages = repr([str(warning.message) for warning in warned])
     return {"row": row.encode(), "warnings": messages.encode()}
+
+
+def test_a_value_that_a_library_stumbles_over_is_not_quoted(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    path = tmp_path / "table.dcm"
+    image = canaried(slice(0, 16))
+    table = Dataset()
+    table.add_new((0x0028, 0x3002), "LO", [_CANARY, "0", "12"])  # int() quotes it
+    table.add_new((0x0028, 0x3006), "OW", bytes(8))
+    image.VOILUTSequence = Sequence([table])
+    image.save_as(path, enforce_file_format=True)
+    recwarn.clear()
+    said = everything_said(path, recwarn)
+    assert b"a lookup table in it is damaged" in said["row"]
+    assert traces(said) == []
+
+
+def mutated(data: bytes, random: np.random.Generator) -> bytes:
+    """Damage a file as disks, networks and people do: bytes, a length, its end, a piece of it."""
+    changed = bytearray(data)
+    for _ in range(random.integers(1, 6)):
+        # Headers hold what identifies, so they get most of the damage.
+        place = int(random.integers(min(len(changed), 4000 if random.random() < 0.8 else 1 << 30)))
+        changed[place] = random.integers(256)
+    kind = random.integers(4)
+    cut, other = sorted(int(place) for place in random.integers(len(changed), size=2))
+    if kind == 0:
+        return bytes(changed[:other])
+    if kind == 1:
+        return bytes(changed[:cut] + changed[other:])
+    if kind == 2:
+        return bytes(changed[:other] + changed[cut:other] + changed[other:])
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("name", ["judged.dcm", "implicit.dcm", "picture.*"])
+def test_no_damage_makes_an_error_quote_the_file(
+    name: str,
+    tmp_path: Path,
+    recwarn: pytest.WarningsRecorder,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    build_studies(tmp_path / "studies")
+    implicit = canaried(slice(0, 16))
+    implicit.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    implicit.save_as(
+        tmp_path / "studies" / "implicit.dcm", implicit_vr=True, enforce_file_format=True
+    )
+    random = np.random.default_rng(20261123)
+    for original in sorted((tmp_path / "studies").glob(name)):
+        data = original.read_bytes()
+        path = tmp_path / original.name
+        for number in range(100):
+            path.write_bytes(mutated(data, random))
+            recwarn.clear()
+            said = everything_said(path, recwarn)
+            assert traces(said) == [], number
+    printed = capfd.readouterr()
+    assert traces({"stdout": printed.out.encode(), "stderr": printed.err.encode()}) == []
 
 
 _SWALLOWED = {
@@ -287,8 +365,14 @@ def test_every_file_became_the_row_it_was_made_for(night: Night) -> None:
     assert found["frames.dcm"] == ("rejected", "multi_frame")
     assert found["report.dcm"] == ("rejected", "not_an_image")
     assert found["truncated.dcm"] == ("failed", "truncated")
-    assert len(found) == 12
-    assert sum(name.endswith(".jpg") for name in night.results) == 8
+    assert found["truncated picture.png"][0] == found["truncated picture.jpg"][0] == "failed"
+    assert found["truncated picture.tif"][0] == "failed"
+    assert len(found) == 17
+    # The network is shown five; of what it takes for no chest there is the radiograph alone.
+    shown = [found[name][0] for name in ("copy.dcm", "flagged.dcm", *_PICTURES)]
+    assert set(shown) <= {"ok", "flagged", "rejected"}
+    thumbnails = sum(1 if status == "rejected" else 2 for status in shown)
+    assert sum(name.endswith(".jpg") for name in night.results) == thumbnails
 
 
 @pytest.mark.slow

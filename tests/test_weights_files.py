@@ -1,12 +1,17 @@
 """ImageNet's weights are read from every form they come in, and told from everything else."""
 
 import hashlib
+import http.server
 import os
+import socket
 import subprocess
 import sys
+import threading
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import h5py
 import numpy as np
@@ -18,6 +23,7 @@ from scanner.architecture import layer_names
 from scanner.errors import SetupError
 from scanner.network import quiet_stderr
 from training import weights as module
+from training.download import fetched
 from training.weights import content_hash, imagenet
 
 Arrays = dict[str, np.ndarray]
@@ -215,10 +221,136 @@ def test_without_a_network_the_option_is_named(tmp_path: Path) -> None:
     nowhere = "http://127.0.0.1:9"
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env={**os.environ, "KERAS_HOME": str(tmp_path), "https_proxy": nowhere},
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path), "https_proxy": nowhere},
         capture_output=True,
         text=True,
     )
     said = done.stdout.strip().splitlines()
     assert "cannot be downloaded" in said[-1]
     assert "--weights FILE (.npz, .h5 or .safetensors)" in said[-1]
+
+
+_PUBLISHED = bytes(range(256)) * 4096  # 1 MB
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    """Serves `_PUBLISHED`, and to begin with what a bad night makes of it."""
+
+    answers: ClassVar[list[str]] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            how = _Server.answers.pop(0) if _Server.answers else "whole"
+            if how == "missing":
+                self.send_error(404)
+                return
+            self.send_response(200)
+            if how != "without a length":
+                self.send_header("Content-Length", str(len(_PUBLISHED)))
+            self.end_headers()
+            body = {
+                "dropped half-way": _PUBLISHED[: len(_PUBLISHED) // 2],
+                "without a length": _PUBLISHED[: len(_PUBLISHED) // 2],
+                "altered": _PUBLISHED[:-1] + b"\0",
+                "whole": _PUBLISHED,
+            }[how]
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing on the terminal."""
+
+
+@pytest.fixture
+def published() -> Iterator[str]:
+    with _Server(("127.0.0.1", 0), _Server.Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/vgg19.h5"
+        server.shutdown()
+
+
+_MD5 = hashlib.md5(_PUBLISHED).hexdigest()
+
+
+@pytest.mark.parametrize("how", ["dropped half-way", "without a length", "altered"])
+def test_a_download_that_is_not_whole_never_becomes_a_file(
+    how: str, published: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_Server, "answers", [how])
+    place = tmp_path / "cache" / "vgg19.h5"
+    with pytest.raises(SetupError, match="arrived incomplete or altered") as refusal:
+        fetched(published, _MD5, place)
+    assert "\n" not in str(refusal.value)
+    assert list(place.parent.iterdir()) == []
+    # The next try has a whole one, and then the network is asked no more.
+    assert fetched(published, _MD5, place).read_bytes() == _PUBLISHED
+    assert fetched("http://127.0.0.1:9/", _MD5, place) == place
+    assert list(place.parent.iterdir()) == [place]
+
+
+def test_a_file_that_is_there_is_used_with_its_hash_alone(published: str, tmp_path: Path) -> None:
+    place = tmp_path / "vgg19.h5"
+    place.write_bytes(_PUBLISHED[:1000])
+    assert fetched(published, _MD5, place).read_bytes() == _PUBLISHED
+
+
+_KILLED = """
+import sys
+from pathlib import Path
+from training.download import fetched
+fetched(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
+"""
+
+
+def test_a_kill_half_way_leaves_nothing_that_is_taken_for_weights(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/vgg19.h5"
+        place = tmp_path / "vgg19.h5"
+        arguments = [sys.executable, "-c", _KILLED, url, _MD5, place]
+        with subprocess.Popen(arguments) as download:
+            connection, _ = listening.accept()
+            with connection:
+                connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n" + 2 * _PUBLISHED)
+                while not any(path.stat().st_size for path in tmp_path.iterdir()):
+                    time.sleep(0.01)
+                download.kill()
+    (left,) = tmp_path.iterdir()
+    assert left.suffix == ".part"
+
+
+def test_a_download_that_is_missing_names_the_option(
+    published: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_Server, "answers", ["missing"])
+    monkeypatch.setattr(module, "_URL", published)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(SetupError, match=r"cannot be downloaded \(HTTP Error 404.*--weights FILE"):
+        imagenet(None)
+
+
+def test_what_was_downloaded_is_known_and_checked_like_a_file(
+    file: Path, arrays: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _h5_of_keras_applications(file, arrays)
+    cached = tmp_path / "cxr-scan" / "vgg19.h5"
+    cached.parent.mkdir()
+    file.rename(cached)
+    monkeypatch.setattr(module, "_URL", "http://127.0.0.1:9/vgg19.h5")
+    monkeypatch.setattr(module, "_MD5", hashlib.md5(cached.read_bytes()).hexdigest())
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    found = imagenet(None)
+    assert found.sha256 == content_hash(arrays)
+    assert (found.file, found.known) == ("keras.applications", "Keras' ImageNet VGG19")
+    cached.unlink()
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        (1 << 63).to_bytes(8, "little") + b"{}",
+        b'\x60\0\0\0\0\0\0\0{"block1_conv1/bias":{"dtype":"F32","shape":[64],"data_offsets":[0,9]}}',
+        b"\x08\0\0\0\0\0\0\0" + b"[" * 8,
+    ],
+)
+def test_a_hostile_header_of_safetensors_is_refused(header: bytes, file: Path) -> None:
+    file.write_bytes(header.ljust(200))
+    assert "is no weights file" in (said := _refused(file)) or "cannot be read as" in said

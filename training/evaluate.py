@@ -16,7 +16,7 @@ from scanner.bundle import Bundle
 from scanner.errors import SetupError
 from scanner.manifest import versions
 from scanner.predictor import Predictor
-from scanner.records import write_atomically
+from scanner.storage import write_atomically
 from training.data.dataset import Dataset, DataSettings
 from training.labelled import check_writable, class_indices, load, taught
 from training.results import metrics

@@ -18,6 +18,7 @@ from scanner.heads import kind_shapes
 from scanner.interrupts import deferred
 from scanner.network import Weights, cut_model, quiet_stderr
 from scanner.predictor import CPU_BATCH_SIZE
+from training import checksums
 from training.data.rows import Rows
 from training.progress import bar
 
@@ -75,7 +76,9 @@ def make_room(cache: Path, needed: int, limit: int, mine: Path) -> None:
         if total + needed <= limit and free >= needed + _SPARE_BYTES:
             break
         place.unlink()
-        place.with_suffix(_LUNGS).unlink(missing_ok=True)
+        lungs = place.with_suffix(_LUNGS)
+        for path in (lungs, checksums.beside(place), checksums.beside(lungs)):
+            path.unlink(missing_ok=True)
         total, free = total - size, free + size
 
 
@@ -154,10 +157,10 @@ def lung_fields(
     """
     side = images.shape[1] // 8
     found = place.with_suffix(_LUNGS)
-    if not (found.exists() and found.stat().st_size == len(images) * side * side):
-        draft = place.with_suffix(_LUNGS_DRAFT)
-        _write(images, weights, cut, precision, place, draft)
-        draft.replace(found)
+    draft = place.with_suffix(_LUNGS_DRAFT)
+    if not _stands(found, draft, side * side, len(images)):
+        _write(images, weights, cut, precision, place, with_lungs=True)
+        checksums.move(draft, found)
     return np.fromfile(found, np.uint8).reshape(len(images), side, side)
 
 
@@ -166,34 +169,57 @@ def compute(images: Rows, weights: Weights, cut: str, precision: str, place: Pat
 
     (512,) for cut ``embedding``, (16, 16, 512) for ``block4_pool``; for ``input`` the images
     themselves. Finished features are used again; unfinished ones, of a training that was
-    interrupted, are continued. Raises `SetupError` if the disk fills up.
+    interrupted, are continued, and those that were damaged since, from the first such row on.
+    Raises `SetupError` if the disk fills up.
     """
     if cut == "input":
         return images
-    if not is_whole(place, cut, len(images), images.shape[1]):
+    draft = place.with_suffix(_DRAFT)
+    if not _stands(place, draft, _row_bytes(cut, images.shape[1]), len(images)):
         _write(images, weights, cut, precision, place)
-        place.with_suffix(_DRAFT).replace(place)
+        checksums.move(draft, place)
     place.touch()
     return Rows(place, np.float16, _shape(cut, images.shape[1]), len(images))
 
 
+def _row_bytes(cut: str, size: int) -> int:
+    return int(np.prod(_shape(cut, size))) * np.dtype(np.float16).itemsize
+
+
+def _stands(finished: Path, draft: Path, row_bytes: int, rows: int) -> bool:
+    """Tell whether a finished file is whole and intact; one that was damaged is a draft again."""
+    if not finished.exists() or finished.stat().st_size != rows * row_bytes:
+        return False
+    intact = checksums.intact_rows(finished, row_bytes) == rows
+    if not intact:
+        checksums.move(finished, draft)
+    return intact
+
+
 def _write(
-    images: Rows, weights: Weights, cut: str, precision: str, place: Path, lungs: Path | None = None
+    images: Rows,
+    weights: Weights,
+    cut: str,
+    precision: str,
+    place: Path,
+    with_lungs: bool = False,
 ) -> None:
-    """Write the features that the draft of `place` lacks, and lung fields to `lungs`."""
+    """Write the features that the draft of `place` lacks, and the lung fields."""
     with quiet_stderr(), deferred():
-        function = _compiled(images.shape[1], weights, cut, precision, lungs is not None)
-    forms: dict[str, tuple[Path, npt.DTypeLike, tuple[int, ...]]] = {}
-    forms["cut"] = (place.with_suffix(_DRAFT), np.float16, _shape(cut, images.shape[1]))
-    if lungs is not None:
-        side = images.shape[1] // 8
-        forms["lungs"] = (lungs, np.uint8, (side, side))
+        function = _compiled(images.shape[1], weights, cut, precision, with_lungs)
+    size = images.shape[1]
+    forms: dict[str, tuple[Path, npt.DTypeLike, int]] = {}
+    forms["cut"] = (place.with_suffix(_DRAFT), np.float16, _row_bytes(cut, size))
+    if with_lungs:
+        forms["lungs"] = (place.with_suffix(_LUNGS_DRAFT), np.uint8, (size // 8) ** 2)
     try:
         with ExitStack() as files:
-            drafts = {
-                name: _Draft(files.enter_context(file.open("ab")), np.dtype(dtype), shape)
-                for name, (file, dtype, shape) in forms.items()
-            }
+            drafts = {}
+            for name, (path, dtype, row_bytes) in forms.items():
+                checksums.keep_intact(path, row_bytes)
+                rows = files.enter_context(path.open("ab"))
+                sums = files.enter_context(checksums.beside(path).open("ab"))
+                drafts[name] = _Draft(rows, sums, np.dtype(dtype), row_bytes)
             _append(drafts, images, function)
     except OSError as error:
         raise SetupError(
@@ -204,25 +230,31 @@ def _write(
 
 @dataclass(frozen=True)
 class _Draft:
-    """A file of rows of one form that is being appended to, a batch at a time."""
+    """A file of rows of one form, and its checksums, appended to a batch at a time."""
 
     handle: BinaryIO
+    sums: BinaryIO
     dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-
-    @property
-    def row_bytes(self) -> int:
-        return int(np.prod(self.shape)) * self.dtype.itemsize
+    row_bytes: int
 
     @property
     def rows(self) -> int:
         """How many rows there are, in whole batches: it ends between two."""
-        rows = os.fstat(self.handle.fileno()).st_size // self.row_bytes
+        rows = min(
+            os.fstat(self.handle.fileno()).st_size // self.row_bytes,
+            os.fstat(self.sums.fileno()).st_size // checksums.ROW_BYTES,
+        )
         return rows // CPU_BATCH_SIZE * CPU_BATCH_SIZE
+
+    def cut(self, rows: int) -> None:
+        self.handle.truncate(rows * self.row_bytes)
+        self.sums.truncate(rows * checksums.ROW_BYTES)
 
     def write(self, values: npt.NDArray[np.float32]) -> None:
         scaled = np.rint(255 * values) if self.dtype == np.uint8 else values
-        self.handle.write(scaled.astype(self.dtype).tobytes())
+        rows = scaled.astype(self.dtype)
+        self.handle.write(rows.tobytes())
+        self.sums.write(checksums.of_rows(rows))
 
 
 def _append(
@@ -231,7 +263,7 @@ def _append(
     """Write the rows that drafts lack, a batch at a time."""
     done = min(draft.rows for draft in drafts.values())
     for draft in drafts.values():
-        draft.handle.truncate(done * draft.row_bytes)
+        draft.cut(done)
     batch = np.zeros((CPU_BATCH_SIZE, *images.shape[1:], 1), np.uint8)
     with bar("features", len(images), " images", done) as shown:
         for start in range(done, len(images), CPU_BATCH_SIZE):

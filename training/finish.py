@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from scanner import bundle as bundles
 from scanner.manifest import versions
-from scanner.records import write_atomically
+from scanner.storage import write_atomically
 from training import augment, made_from
 from training.audit.result import Audit, for_card
 from training.fit import Recipe

@@ -220,9 +220,7 @@ def _teachable(
         optimizer=keras.optimizers.Adam(rate),
         loss=loss,
         loss_weights={"logits": 1.0, "outside": penalty} if watched else None,
-        weighted_metrics={
-            name: [_accuracy] if name == "logits" else [_itself] for name in outputs
-        },
+        weighted_metrics={name: [_accuracy] if name == "logits" else [_itself] for name in outputs},
     )
     return model
 

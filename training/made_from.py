@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scanner.errors import SetupError
-from scanner.records import write_atomically
+from scanner.storage import write_atomically
 from training.parts import LEFT_OUT, PARTS, TEST, TRAIN, VALIDATION
 
 _SPLIT = "split.json"

@@ -77,7 +77,7 @@ def read(named: Sequence[Named], spec: PreprocessSpec) -> list[Negative]:
     `SetupError` over files that cannot be read, and if none is left.
     """
     settings = ReadSettings(spec, key=b"", admit_any=True)
-    sources = [Source(one.path, one.path.name, -1, -1) for one in named]
+    sources = [Source(one.path.resolve(), one.path.name, -1, -1) for one in named]
     found, unread = [], []
     with Decoders(settings, min(os.cpu_count() or 1, _MAX_WORKERS), lookahead=64) as decoders:
         for one, (_, reading) in zip(named, decoders.read(sources), strict=True):

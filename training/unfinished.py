@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from scanner.bundle import CARD
 from scanner.errors import SetupError
-from scanner.records import write_atomically
+from scanner.storage import write_atomically
 from training import checkpoint
 from training.results.report import METRICS, REPORT
 

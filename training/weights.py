@@ -1,4 +1,4 @@
-"""ImageNet's VGG19 weights: from a file for machines without internet, else downloaded by Keras."""
+"""ImageNet's VGG19 weights: from a file for machines without internet, else downloaded."""
 
 import hashlib
 import zipfile
@@ -9,15 +9,22 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from platformdirs import user_cache_path
 
 from scanner.architecture import backbone_shapes, layer_names
 from scanner.errors import SetupError
-from scanner.network import quiet_stderr
+from training.download import fetched
 
 _KERAS = "Keras' ImageNet VGG19"
-# MD5 of whole files as keras.applications.vgg19 checks them: without and with the dense layers.
+# Where keras.applications.vgg19 gets it from, and what it checks: without the dense layers.
+_URL = (
+    "https://storage.googleapis.com/tensorflow/keras-applications/vgg19/"
+    "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
+)
+_MD5 = "253f8cb515780f3b799900260a226db6"
+# MD5 of whole files.
 _KNOWN_FILES = {
-    "253f8cb515780f3b799900260a226db6": _KERAS,
+    _MD5: _KERAS,
     "cbe5617147190e668d6c5d5026f83318": _KERAS,
 }
 # `content_hash` of weights that have come in other files.
@@ -46,7 +53,7 @@ class ImagenetWeights:
 
 
 def imagenet(file: Path | None) -> ImagenetWeights:
-    """Return VGG19's weights from `file`, or without one as Keras downloads them.
+    """Return VGG19's weights from `file`, or without one those that Keras uses, downloaded once.
 
     `file` is, by its content, an .npz or .safetensors with our names (``block1_conv1/kernel`` or
     ``block1_conv1_kernel``), or an .h5 of Keras in any of its layouts, dense layers or not. Raises
@@ -163,18 +170,12 @@ def _checked(file: Path, arrays: Arrays) -> Arrays:
 
 
 def _download() -> Arrays:
-    with quiet_stderr():
-        import keras
-
+    place = user_cache_path("cxr-scan") / _URL.rpartition("/")[2]
     try:
-        model = keras.applications.VGG19(include_top=False, weights="imagenet")
-    except Exception as error:  # urllib and Keras wrap a missing network in several classes
+        return _checked(place, _from_h5(fetched(_URL, _MD5, place)))
+    except OSError as error:
         reason = " ".join(str(error).split())
         raise SetupError(
             f"ImageNet's VGG19 weights cannot be downloaded ({reason}): on a machine without "
             "internet give them with --weights FILE (.npz, .h5 or .safetensors)."
         ) from error
-    arrays: Arrays = {}
-    for name in layer_names():
-        arrays[f"{name}/kernel"], arrays[f"{name}/bias"] = model.get_layer(name).get_weights()
-    return arrays

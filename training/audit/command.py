@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from scanner import bundle as bundles
-from scanner.records import write_atomically
+from scanner.storage import write_atomically
 from training.audit import sample as samples
 from training.audit import shortcuts
 from training.audit.page import AuditPage, render

@@ -73,7 +73,8 @@ def of_files(form: str, paths: list[Path], items: list[Item], left_out: Counter[
 def _read(paths: list[Path], positions: Sequence[int], spec: PreprocessSpec) -> Iterator[Picture]:
     # Without a key: pseudonyms only join the images of a patient here, and are not stored.
     settings = ReadSettings(spec, key=b"")
-    sources = [Source(paths[i], paths[i].name, -1, -1) for i in positions]
+    # A scan follows no links; here they are the user's own.
+    sources = [Source(paths[i].resolve(), paths[i].name, -1, -1) for i in positions]
     with Decoders(settings, min(os.cpu_count() or 1, _MAX_WORKERS), lookahead=64) as decoders:
         for _, reading in decoders.read(sources):
             reason = reading.reason or "no image"

@@ -102,7 +102,13 @@ def reviewed(place: Path) -> Found:
     names, decisions = _column(table, ("path",)), _column(table, ("decision",))
     if names is None or decisions is None:
         raise SetupError(f"{file} is no review: it needs the columns path and decision.")
-    stated = manifest.load(file.parent / MANIFEST).get("root")
+    scan = manifest.load(file.parent / MANIFEST)
+    if scan.get("hide_paths"):
+        raise SetupError(
+            f"{file.parent} is of a scan with --hide-paths, so its rows name no files: put the "
+            "paths that `cxr-scan paths` prints into a CSV with the columns path and label."
+        )
+    stated = scan.get("root")
     if not isinstance(stated, str):
         raise SetupError(
             f"{file.parent / MANIFEST} does not say which folder was scanned: {REVIEWED} is read "

@@ -9,8 +9,8 @@ from typing import Any
 import templates
 from scanner import __version__
 from scanner.errors import SetupError
-from scanner.records import write_atomically
 from scanner.report import environment
+from scanner.storage import write_atomically
 
 
 def write(
