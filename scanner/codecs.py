@@ -5,6 +5,8 @@ JPEG; imagecodecs (BSD) decodes those. Left out on purpose: pylibjpeg-libjpeg (G
 (panics past `except Exception`), python-gdcm (old bundled OpenSSL, crashes on damaged input).
 """
 
+import re
+
 import imagecodecs
 import numpy as np
 import numpy.typing as npt
@@ -66,6 +68,10 @@ DECODERS: dict[UID, str] = {
 _PLUGIN = "imagecodecs"
 # How libjpeg's warnings begin where pixels are made up; its others are about harmless headers.
 _MADE_UP = ("Corrupt JPEG data", "Premature end of JPEG")
+_EXTRANEOUS = re.compile(r"Corrupt JPEG data: (\d+) extraneous bytes before marker 0xd9")
+_START_OF_SCAN = b"\xda"
+_SEQUENTIAL_FRAMES = (b"\xc0", b"\xc1")
+_UNNEEDED_SEGMENTS = tuple(bytes([marker]) for marker in (*range(0xE0, 0xF0), 0xFE))
 # Before a frame's first scan come its tables, which are short.
 _HEAD = 4096
 # What `check_whole` puts in the place of a frame's last bytes, without 0xFF (a marker).
@@ -105,11 +111,52 @@ def check_jpeg(data: bytes, colourspace: str = "GRAY") -> None:
     libjpeg fills what is missing with grey and only warns, which Pillow does not hear. This decodes
     to an eighth of the size, which costs little more than reading the entropy-coded data.
     """
+    warning = _first_warning(data, colourspace)
+    if warning and not warning.startswith(_MADE_UP):
+        # About the header. It is the only one we hear, and may hide one about the pixels.
+        warning = _first_warning(_with_plain_header(data), colourspace)
+    if warning and not _is_padding(data, warning):
+        raise ReadError("damaged_pixels", f"its JPEG data is incomplete ({warning})")
+
+
+def _first_warning(data: bytes, colourspace: str) -> str:
     try:
         simplejpeg.decode_jpeg(data, colourspace, min_height=1, min_width=1, strict=True)
     except ValueError as error:
-        if str(error).startswith(_MADE_UP):
-            raise ReadError("damaged_pixels", f"its JPEG data is incomplete ({error})") from error
+        return str(error)
+    return ""
+
+
+def _with_plain_header(data: bytes) -> bytes:
+    """Return a JPEG without comments and application segments, which decoding can do without.
+
+    In a sequential one the fields of each scan that are for progressive ones are set to what they
+    must be (ISO 10918-1 B.2.3); libjpeg ignores them but warns.
+    """
+    plain, place, sequential = bytearray(data[:2]), 2, False
+    while data[place : place + 1] == b"\xff" and data[place + 1 : place + 2] != _START_OF_SCAN:
+        length = int.from_bytes(data[place + 2 : place + 4])
+        marker, end = data[place + 1 : place + 2], place + 2 + length
+        sequential |= marker in _SEQUENTIAL_FRAMES
+        if marker not in _UNNEEDED_SEGMENTS:
+            plain += data[place:end]
+        place = end
+    start = len(plain)
+    plain += data[place:]
+    while sequential and (start := plain.find(b"\xff" + _START_OF_SCAN, start)) >= 0:
+        end = start + 2 + int.from_bytes(plain[start + 2 : start + 4])
+        plain[end - 3 : end] = b"\x00\x3f\x00"
+        start = end
+    return bytes(plain)
+
+
+def _is_padding(data: bytes, warning: str) -> bool:
+    """Tell whether all that libjpeg warns of are zeros between the last pixels and the end."""
+    found = _EXTRANEOUS.match(warning)
+    if found is None:
+        return False
+    end = data.rfind(b"\xff\xd9")
+    return not data[end - int(found[1]) : end].strip(b"\0")
 
 
 def check_whole(src: bytes, frame: npt.NDArray[np.integer]) -> None:

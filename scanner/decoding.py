@@ -29,7 +29,7 @@ from typing import Self
 import cv2
 from pebble import ProcessExpired, ProcessPool
 
-from scanner.errors import SetupError
+from scanner.errors import SetupError, kind_of
 from scanner.limits import NeedsMoreError
 from scanner.memory import peak_mb
 from scanner.reading import Reading, ReadSettings, read_file
@@ -109,7 +109,7 @@ class Decoders:
                 task.outcome = Future()
                 self._put(task, first=True)
             except TimeoutError:
-                if not self._pool.active:
+                if not _is_alive(self._pool):
                     self._replace_pool()  # sets an exception where there is none yet
             else:
                 self._lost_pools = 0
@@ -152,6 +152,8 @@ class Decoders:
                 task.outcome.set_exception(error)
             except (TimeoutError, ProcessExpired) as error:
                 task.outcome.set_result(_lost(task.source, self._settings, error))
+            except Exception as error:  # of the pool, or of a worker at the end of its memory
+                task.outcome.set_result(_unforeseen(task.source, error))
             else:
                 if isinstance(found, Reading):
                     task.outcome.set_result(found)
@@ -177,7 +179,7 @@ class Decoders:
 
     def _replace_pool(self) -> None:
         """Start new workers in the place of a pool that is lost, unless that is done already."""
-        if self._pool.active:
+        if _is_alive(self._pool):
             return
         with self._lock:
             orphans = list(self._running.values())
@@ -192,6 +194,13 @@ class Decoders:
             )
         _end(self._pool)
         self._pool = self._new_pool()
+
+
+def _is_alive(pool: ProcessPool) -> bool:
+    try:
+        return bool(pool.active)
+    except RuntimeError:  # asking starts a pool that has not started yet, and it could not
+        return False
 
 
 def _end(pool: ProcessPool) -> None:
@@ -241,6 +250,13 @@ def _lost(source: Source, settings: ReadSettings, error: Exception) -> Reading:
     seconds = settings.limits.seconds
     detail = f"it was not read within {seconds:g} seconds (--max-seconds)"
     return replace(lost, reason="timeout", detail=detail, seconds=seconds)
+
+
+def _unforeseen(source: Source, error: Exception) -> Reading:
+    detail = f"{kind_of(error)} in the process that read it"
+    return Reading(
+        recognise(b"", source.relative), status="failed", reason="unexpected_error", detail=detail
+    )
 
 
 _settings: ReadSettings

@@ -76,7 +76,9 @@ def _clear(folder: Path) -> None:
         with (folder / PREDICTIONS).open("rb") as handle:
             ours = handle.readline().startswith(_FIRST_COLUMNS)
     except FileNotFoundError:
-        return
+        ours = (folder / SOURCES).is_file()
+        if not ours:
+            return
     if not ours:
         raise SetupError(
             f"{folder / PREDICTIONS} is not of cxr-scan, so --fresh leaves it: choose another "
@@ -84,10 +86,11 @@ def _clear(folder: Path) -> None:
         )
     report = folder / REPORT
     pages = [report / "index.html", *report.glob("page-*.html"), *report.glob("*.html.part")]
-    for path in [*(folder / name for name in _FILES), *pages]:
+    shutil.rmtree(report / "thumbs", ignore_errors=True)
+    # The table goes last: while it is there, the same command after a kill clears the rest.
+    for path in [*pages, *(folder / name for name in reversed(_FILES))]:
         path.unlink(missing_ok=True)
         path.with_name(path.name + _UNFINISHED).unlink(missing_ok=True)
-    shutil.rmtree(report / "thumbs", ignore_errors=True)
     with contextlib.suppress(OSError):
         report.rmdir()  # only if nothing else is in it
 

@@ -52,6 +52,8 @@ def read(data: bytes, kind: str, limits: Limits = STANDARD) -> Radiograph:
     if kind == "jpeg":
         codestream.frame_size(data)  # it may have too many scans
         codecs.check_jpeg(data, "CMYK" if image.mode == "CMYK" else "GRAY")
+    if image.info.get("compression") == "tiff_jpeg":  # nobody could say whether it is whole
+        raise ReadError("unsupported_format", "old-style JPEG in TIFF (compression 6) is not read")
     if image.info.get("compression") == "jpeg":
         _check_strips(image, data)
     _load(image)

@@ -70,10 +70,16 @@ def render(folder: Path, self_contained: bool = False) -> Path:
 
     With `self_contained` the pictures are embedded, so that a page can be mailed or moved alone.
     The rows of one page are held at a time. Raises `SetupError` if the folder holds no results or
-    cannot be written.
+    cannot be written, or what it holds is damaged.
     """
     with SavedRows(folder / output.PREDICTIONS) as rows:
-        return _render(rows, folder, self_contained)
+        try:
+            return _render(rows, folder, self_contained)
+        except (TypeError, ValueError, AttributeError, jinja2.UndefinedError) as error:
+            raise SetupError(
+                f"The results in {folder} are damaged, and the report cannot be made of them: run "
+                "the scan again with the same command, it makes anew what is damaged."
+            ) from error
 
 
 def _render(rows: SavedRows, folder: Path, self_contained: bool) -> Path:

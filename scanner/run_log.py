@@ -64,7 +64,8 @@ class _LogFile(logging.Handler):
         self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
         size = os.fstat(self._descriptor).st_size
         # What a kill left of a line must not swallow the next.
-        self._torn = size > 0 and os.pread(self._descriptor, 1, size - 1) != b"\n"
+        os.lseek(self._descriptor, max(size - 1, 0), os.SEEK_SET)
+        self._torn = os.read(self._descriptor, 1) not in (b"", b"\n")
         self._lost = 0
 
     def emit(self, record: logging.LogRecord) -> None:

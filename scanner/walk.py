@@ -120,21 +120,22 @@ def _entries(
         return
     for entry in entries:
         path, relative = folder / entry.name, prefix + entry.name
-        if entry.is_symlink():
-            listing.passed_over["symbolic_link"] += 1
-        elif entry.is_dir(follow_symlinks=False):
+        try:
+            # Asking what it is may ask the file system, too: not every one says it while listing.
+            is_link, is_folder = entry.is_symlink(), entry.is_dir(follow_symlinks=False)
+            facts = None if is_link or is_folder else entry.stat(follow_symlinks=False)
+        except OSError:
+            # Deleted or forbidden meanwhile: reading it will say so, in a row.
+            yield Source(path, relative, -1, -1)
+            continue
+        if is_folder:
             yield path, relative + "/"
+        elif facts is None:
+            listing.passed_over["symbolic_link"] += 1
+        elif stat.S_ISREG(facts.st_mode):
+            yield Source(path, relative, facts.st_size, facts.st_mtime_ns)
         else:
-            try:
-                facts = entry.stat(follow_symlinks=False)
-            except OSError:
-                # Deleted or forbidden meanwhile: reading it will say so, in a row.
-                yield Source(path, relative, -1, -1)
-                continue
-            if stat.S_ISREG(facts.st_mode):
-                yield Source(path, relative, facts.st_size, facts.st_mtime_ns)
-            else:
-                listing.passed_over["not_a_regular_file"] += 1
+            listing.passed_over["not_a_regular_file"] += 1
 
 
 def recognise(head: bytes, name: str) -> str:

@@ -57,6 +57,38 @@ def test_a_damaged_jpeg_file_fails(
     assert reading.reason in ("damaged_pixels", "truncated")
 
 
+def _at(data: bytes, place: int, byte: int) -> bytes:
+    return data[:place] + bytes([byte]) + data[place + 1 :]
+
+
+# What libjpeg warns of before it comes to the pixels, and then no more; each harmless by itself.
+CARELESS_HEADERS: dict[str, Callable[[bytes], bytes]] = {
+    "JFIF 2": lambda data: _at(data, data.find(b"JFIF\0") + 5, 2),
+    "a scan that ends early": lambda data: _at(data, data.find(b"\xff\xda") + 8, 62),
+    "a scan of an approximation": lambda data: _at(data, data.find(b"\xff\xda") + 9, 0x11),
+    "an unknown transform": lambda data: (
+        data[:2] + b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\x07" + data[2:]
+    ),
+}
+
+
+@pytest.mark.parametrize("header", CARELESS_HEADERS)
+def test_a_careless_header_hides_no_damage(
+    header: str, radiograph_dataset: Dataset, tmp_path: Path
+) -> None:
+    whole = CARELESS_HEADERS[header](as_jpeg(eight_bits(radiograph_dataset)))
+    assert read_bytes(whole, tmp_path / "whole.jpg").status == ""
+    half = whole[: len(whole) // 2] + END
+    reading = read_bytes(half, tmp_path / "half.jpg")
+    assert (reading.status, reading.reason) == ("failed", "damaged_pixels")
+
+
+def test_zeros_before_the_end_cost_nothing(radiograph_dataset: Dataset, tmp_path: Path) -> None:
+    whole = as_jpeg(eight_bits(radiograph_dataset))
+    padded = whole[: -len(END)] + bytes(3) + END
+    assert read_bytes(padded, tmp_path / "padded.jpg").status == ""
+
+
 @pytest.mark.parametrize("damage", ["half of it and an end", "a block of zeros"])
 def test_a_damaged_jpeg_in_a_tiff_fails(
     damage: str, radiograph_dataset: Dataset, tmp_path: Path

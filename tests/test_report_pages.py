@@ -451,3 +451,18 @@ def test_a_row_torn_by_a_kill_does_not_stop_the_report(tmp_path: Path) -> None:
     csv = tmp_path / "predictions.csv"
     csv.write_bytes(csv.read_bytes()[:-20])
     assert judged_paths(read_page(render(tmp_path))) == ["a.dcm"]
+
+
+@pytest.mark.parametrize("damage", ["confidence", "card", "warnings"])
+def test_damaged_results_are_one_line_that_says_what_mends_them(
+    damage: str, tmp_path: Path
+) -> None:
+    manifest: dict[str, Any] = {"card": []} if damage == "card" else {}
+    manifest |= {"warnings": 3} if damage == "warnings" else {}
+    folder = write_output(tmp_path, [judged("a.dcm", confidence=0.9)], **manifest)
+    if damage == "confidence":
+        table = folder / "predictions.csv"
+        table.write_text(table.read_text().replace("0.900000", "0.9x0000"))
+    with pytest.raises(SetupError, match="run the scan again with the same command") as error:
+        render(folder)
+    assert "\n" not in str(error.value)

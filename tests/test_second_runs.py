@@ -7,6 +7,8 @@ import numpy as np
 from command_line import rows, run
 from small_models import save_cnn10
 
+from scanner import output
+
 
 def _pictures(folder: Path, count: int, first: int = 0) -> None:
     folder.mkdir(parents=True, exist_ok=True)
@@ -42,3 +44,16 @@ def test_an_output_folder_that_cannot_be_written_ends_in_one_line(tmp_path: Path
     assert done.returncode == 1
     assert "output folder results cannot be written" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_starting_over_goes_on_where_a_kill_left_the_table_gone(tmp_path: Path) -> None:
+    pictures = tmp_path / "out" / "report" / "thumbs" / "ab"
+    pictures.mkdir(parents=True)
+    (pictures / "ab.jpg").touch()
+    (tmp_path / "out" / "manifest.json").write_text("{}")
+    with output.prepared(tmp_path / "out", fresh=True):
+        assert pictures.exists()  # nothing says that it is ours
+    (tmp_path / "out" / "sources.csv").touch()
+    with output.prepared(tmp_path / "out", fresh=True):
+        assert not pictures.exists()
+        assert not (tmp_path / "out" / "manifest.json").exists()
