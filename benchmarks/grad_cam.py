@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from scanner import bundle
-from scanner.decoding import ReadSettings, read_file
 from scanner.network import build_network, quiet_stderr
+from scanner.reading import ReadSettings, read_file
 from scanner.walk import list_files
 
 

@@ -29,6 +29,7 @@ from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittle
 from scanner import bundle as bundles
 from scanner import heads, output, pipeline, report
 from scanner.predictor import Predictions, Predictor
+from scanner.settings import ScanSettings
 from scanner.summary import Summary
 from scanner.walk import list_files
 
@@ -147,7 +148,7 @@ def _scan(folder: Path, place: Path, milestone: int) -> dict[str, float]:
     model = place.parent / "model"
     if not model.exists():  # one for all steps, whatever becomes of the one that is shipped
         shutil.copytree(bundles.DEFAULT_BUNDLE, model)
-    settings = pipeline.ScanSettings(root=folder, output=place, model=model, batch_size=64)
+    settings = ScanSettings(root=folder, output=place, model=model, batch_size=64)
     summary = pipeline.scan(settings, watcher, StubPredictor)
     return watcher.found | {"seconds": summary.seconds, "rows": summary.statuses.total()}
 

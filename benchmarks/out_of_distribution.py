@@ -23,9 +23,9 @@ from sklearn.datasets import load_sample_images
 from sklearn.metrics import roc_auc_score
 
 from scanner import bundle, ood
-from scanner.decoding import ReadSettings, read_file
 from scanner.predictor import Predictor
 from scanner.preprocess import PreprocessSpec, model_input
+from scanner.reading import ReadSettings, read_file
 from scanner.walk import Source
 from training.made_from import load_parts
 from training.parts import TEST

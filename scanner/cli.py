@@ -5,7 +5,6 @@ import importlib
 import logging
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,44 +86,6 @@ class Shard(click.ParamType[tuple[int, int]]):
         return int(part), int(parts)
 
 
-def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of `limits.Limits`; what exceeds one fails, and its row says which."""
-    for option in reversed(
-        (
-            click.option(
-                "--max-file-mb",
-                type=click.IntRange(1),
-                default=STANDARD.file_mb,
-                show_default=True,
-                help="Largest file to read, and data set to inflate.",
-            ),
-            click.option(
-                "--max-megapixels",
-                type=click.IntRange(1),
-                default=STANDARD.megapixels,
-                show_default=True,
-                help="Largest image to decode, in million pixels.",
-            ),
-            click.option(
-                "--max-seconds",
-                type=click.FloatRange(0, min_open=True),
-                default=STANDARD.seconds,
-                show_default=True,
-                help="Longest time to read one file.",
-            ),
-            click.option(
-                "--max-memory-mb",
-                type=click.IntRange(64),
-                default=STANDARD.memory_mb,
-                show_default=True,
-                help="Memory all decoders may take together, one file at most.",
-            ),
-        )
-    ):
-        command = option(command)
-    return command
-
-
 class Keywords(click.ParamType[tuple[str, ...]]):
     """DICOM keywords separated by commas."""
 
@@ -200,7 +161,34 @@ class Keywords(click.ParamType[tuple[str, ...]]):
 )
 @click.option("--strict", is_flag=True, help="Reject what would be flagged while reading.")
 @click.option("--require-gpu", is_flag=True, help="Fail at once if no GPU can be used.")
-@limit_options
+@click.option(
+    "--max-file-mb",
+    type=click.IntRange(1),
+    default=STANDARD.file_mb,
+    show_default=True,
+    help="Largest file to read, and data set to inflate.",
+)
+@click.option(
+    "--max-megapixels",
+    type=click.IntRange(1),
+    default=STANDARD.megapixels,
+    show_default=True,
+    help="Largest image to decode, in million pixels.",
+)
+@click.option(
+    "--max-seconds",
+    type=click.FloatRange(0, min_open=True),
+    default=STANDARD.seconds,
+    show_default=True,
+    help="Longest time to read one file.",
+)
+@click.option(
+    "--max-memory-mb",
+    type=click.IntRange(64),
+    default=STANDARD.memory_mb,
+    show_default=True,
+    help="Memory all decoders may take together, one file at most.",
+)
 @click.option(
     "--no-report",
     is_flag=True,
@@ -247,13 +235,14 @@ def scan(
     output = output or Path(_default_output(root, keep_paths) + _shard_suffix(shard))
 
     from scanner import pipeline
+    from scanner.settings import ScanSettings
 
     if model is not None:
         options["model"] = model
     options["limits"] = Limits(
         *(options.pop(f"max_{name}") for name in ("file_mb", "megapixels", "seconds", "memory_mb"))
     )
-    settings = pipeline.ScanSettings(
+    settings = ScanSettings(
         root=root, output=output, shard=shard, hide_paths=not keep_paths, **options
     )
     watcher = _watcher(quiet)

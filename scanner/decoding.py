@@ -35,8 +35,6 @@ from scanner.memory import peak_mb
 from scanner.reading import Reading, ReadSettings, read_file
 from scanner.walk import Source, recognise
 
-__all__ = ["Decoders", "ReadSettings", "Reading", "read_file"]
-
 # A share that more than 8 workers would make smaller stays so large; they take more together.
 _LEAST_SHARE_MB = 192
 # Pools that are lost one after the other, without a file read in between, before we give up.

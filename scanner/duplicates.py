@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from scanner.decoding import Reading
+from scanner.reading import Reading
 from scanner.records import DUPLICATE_OF
 
 

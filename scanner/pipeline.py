@@ -11,21 +11,20 @@ from typing import Any
 
 from scanner import bundle as bundles
 from scanner import hidden_paths, interrupts, manifest, output
-from scanner.decoding import Decoders, ReadSettings
+from scanner.decoding import Decoders
 from scanner.diary import Diary
 from scanner.duplicates import Originals
 from scanner.errors import SetupError
 from scanner.judgement import Judge
 from scanner.predictor import GPU_BATCH_SIZE, MakePredictor, Predictor
 from scanner.pseudonyms import key_path, load_key
+from scanner.reading import ReadSettings
 from scanner.records import RecordFile, header_row
 from scanner.rows import Batch, RowMaker
 from scanner.settings import ScanSettings
 from scanner.summary import Progress, Summary
 from scanner.text import cell, printable
 from scanner.walk import Source, list_files
-
-__all__ = ["ScanSettings", "scan"]
 
 # Rows without a prediction do not fill a batch; write them at the latest after so many.
 _MAX_UNWRITTEN = 256

@@ -7,11 +7,11 @@ import numpy.typing as npt
 
 from scanner import interrupts, manifest, thumbnails
 from scanner.bundle import Bundle
-from scanner.decoding import Reading
 from scanner.diary import Diary
 from scanner.duplicates import Originals
 from scanner.judgement import Judge
 from scanner.predictor import CPU_BATCH_SIZE, MakePredictor, Predictions, Predictor
+from scanner.reading import Reading
 from scanner.records import DUPLICATE_OF, Record
 from scanner.settings import ScanSettings
 from scanner.walk import IMAGE_KINDS, Source

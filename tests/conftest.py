@@ -15,7 +15,7 @@ from dicom_files import as_bytes
 from pydicom.dataset import Dataset
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 
 _SAID = pytest.StashKey[list[str]]()
@@ -96,3 +96,11 @@ def browser() -> Iterator["Browser"]:
         )
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def tab(browser: "Browser") -> Iterator["Page"]:
+    """A fresh page of 1400 x 900 pixels."""
+    context = browser.new_context(viewport={"width": 1400, "height": 900})
+    yield context.new_page()
+    context.close()

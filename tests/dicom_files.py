@@ -13,9 +13,9 @@ from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID, ExplicitVRBigEndian
 
 from scanner import decoding, dicom
-from scanner.decoding import Reading, ReadSettings
 from scanner.preprocess import PreprocessSpec
 from scanner.radiograph import FloatArray
+from scanner.reading import Reading, ReadSettings
 from scanner.walk import Source
 
 SETTINGS = ReadSettings(PreprocessSpec(), key=bytes(range(32)))

@@ -31,8 +31,9 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from scanner.decoding import Decoders, Reading
+from scanner.decoding import Decoders
 from scanner.limits import Limits
+from scanner.reading import Reading
 
 # Decoding costs little beside everything else; blocks, tiles and strips of several kinds occur.
 SIDE = 64

@@ -16,6 +16,7 @@ from scanner import pipeline, progress
 from scanner.bundle import Bundle
 from scanner.interrupts import EXIT_INTERRUPTED, terminate_as_interrupt
 from scanner.predictor import Predictions, Predictor
+from scanner.settings import ScanSettings
 
 _PATIENCE = 60.0
 
@@ -111,7 +112,7 @@ def status(home: Path, folder: str = "studies-cxr") -> list[str]:
 
 if __name__ == "__main__":
     terminate_as_interrupt()
-    settings = pipeline.ScanSettings(
+    settings = ScanSettings(
         Path("studies"),
         Path("studies-cxr"),
         Path("model"),

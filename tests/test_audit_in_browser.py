@@ -2,20 +2,20 @@
 
 import importlib.util
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from audit_report_samples import made_audit
+from browser_questions import OVERFLOW
 from training_report_samples import full_report
 
 from training.audit.page import AuditPage, render
 from training.results import report
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Page
 
 _CHROMIUM = shutil.which("chromium")
 _ARTEFACTS = Path(__file__).parents[1] / "artefacts"
@@ -29,21 +29,6 @@ pytestmark = [
 ]
 
 _BROKEN = "() => [...document.images].filter(i => i.complete && !i.naturalWidth).length"
-# Tables may scroll inside their own frame.
-_OVERFLOW = """() => {
-    const root = document.documentElement;
-    const wide = [...document.body.querySelectorAll('*')].filter(
-        e => e.getBoundingClientRect().right > root.clientWidth + 1 && !e.closest('.wide'));
-    const texts = wide.slice(0, 5).map(e => e.outerHTML.slice(0, 99));
-    return [root.scrollWidth - root.clientWidth, texts];
-}"""
-
-
-@pytest.fixture
-def tab(browser: "Browser") -> Iterator["Page"]:
-    context = browser.new_context(viewport={"width": 1400, "height": 900})
-    yield context.new_page()
-    context.close()
 
 
 def _page(folder: Path, text: str = "Letters in the corners") -> Path:
@@ -70,7 +55,7 @@ def test_nothing_makes_the_page_scroll_sideways(width: int, tmp_path: Path, tab:
     for text in ("Letters in the corners", "x" * 90):
         tab.goto(_page(tmp_path, text).as_uri())
         tab.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
-        assert tab.evaluate(_OVERFLOW) == [0, []]
+        assert tab.evaluate(OVERFLOW) == [0, []]
 
 
 def test_the_text_is_legible_on_a_phone(tmp_path: Path, tab: "Page") -> None:
@@ -98,7 +83,7 @@ def test_the_training_report_has_it_as_a_section(tmp_path: Path, tab: "Page") ->
     tab.goto(report.render(tmp_path, replace(full_report(), audit=made_audit())).as_uri())
     tab.locator(".contents a", has_text="Shortcut audit").click()
     assert tab.locator("section#audit .finding").count() == 4
-    assert tab.evaluate(_OVERFLOW) == [0, []]
+    assert tab.evaluate(OVERFLOW) == [0, []]
 
 
 @pytest.mark.parametrize(("name", "width"), [("desktop", 1400), ("phone", 390)])

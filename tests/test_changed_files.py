@@ -9,7 +9,7 @@ import pytest
 from dicom_files import SETTINGS, as_bytes
 from pydicom.dataset import Dataset
 
-from scanner.decoding import Reading, read_file
+from scanner.reading import Reading, read_file
 from scanner.records import RETRIED_REASONS
 from scanner.walk import list_files
 

@@ -24,8 +24,9 @@ from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.uid import RLELossless
 
-from scanner.decoding import Decoders, Reading
+from scanner.decoding import Decoders
 from scanner.limits import STANDARD
+from scanner.reading import Reading
 from scanner.walk import Source
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds workers in /proc")
@@ -147,6 +148,16 @@ def test_a_crash_costs_the_one_file_that_was_read(
     assert all(reading.model_input is not None for _, reading in found if not reading.status)
 
 
+def test_an_error_that_nobody_foresaw_costs_the_one_file(radiograph: Path) -> None:
+    class Unsendable(str):
+        """Of no module's names, so no worker can be told of it."""
+
+    good = source(radiograph)
+    odd = replace(good, relative=Unsendable("odd.dcm"))
+    reasons = [(reading.status, reading.reason) for _, reading in read_all([good, odd, good])]
+    assert reasons == [("", ""), ("failed", "unexpected_error"), ("", "")]
+
+
 def test_a_file_that_hangs_costs_its_time_and_no_other_file(
     radiograph: Path, hanging: Path
 ) -> None:
@@ -186,7 +197,8 @@ def test_workers_that_die_while_they_wait_are_replaced(radiograph: Path) -> None
 _SCAN = """
 import sys
 from pathlib import Path
-from scanner.decoding import Decoders, ReadSettings
+from scanner.decoding import Decoders
+from scanner.reading import ReadSettings
 from scanner.preprocess import PreprocessSpec
 from scanner.walk import Source
 path = Path(sys.argv[1])

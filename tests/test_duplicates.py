@@ -1,8 +1,8 @@
 """Of equal images the first is the original; one that was not judged is none."""
 
-from scanner.decoding import Reading
 from scanner.duplicates import Originals
 from scanner.radiograph import Header
+from scanner.reading import Reading
 
 
 def reading(sha256: str, instance: str = "", status: str = "") -> Reading:

@@ -12,8 +12,9 @@ from pydicom.dataset import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 from small_models import save_cnn10
 
-from scanner.decoding import Decoders, Reading, read_file
+from scanner.decoding import Decoders
 from scanner.limits import STANDARD, Limits, NeedsMoreError
+from scanner.reading import Reading, read_file
 
 
 def read_within(data: bytes, path: Path, **limits: float) -> Reading:

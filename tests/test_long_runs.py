@@ -18,6 +18,7 @@ from scanner.duplicates import Originals
 from scanner.output import MANIFEST
 from scanner.progress import Silence
 from scanner.records import Record, RecordFile, header_row
+from scanner.settings import ScanSettings
 from scanner.storage import Table, line, write_atomically
 
 # What 100 MB are, shared by the 190,000 images between the 10,000th and the 200,000th.
@@ -81,9 +82,7 @@ def test_a_scan_in_pieces_leaves_the_rows_of_one_in_one_go(
     (tmp_path / "images" / "0000" / "empty.dcm").touch()
 
     def scan(place: str, limit: int | None) -> list[dict[str, str]]:
-        settings = pipeline.ScanSettings(
-            tmp_path / "images", tmp_path / place, batch_size=16, limit=limit
-        )
+        settings = ScanSettings(tmp_path / "images", tmp_path / place, batch_size=16, limit=limit)
         pipeline.scan(settings, Silence(), long_run.StubPredictor)
         found = rows(tmp_path / place)
         for row in found:
@@ -218,7 +217,7 @@ def test_many_closed_folders_are_counted_and_some_named(
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     (tmp_path / "images").mkdir()
     make_folders_too_deep_to_open(tmp_path / "images", 30)
-    settings = pipeline.ScanSettings(tmp_path / "images", tmp_path / "out")
+    settings = ScanSettings(tmp_path / "images", tmp_path / "out")
     summary = pipeline.scan(settings, Silence(), long_run.StubPredictor)
     assert summary.unreadable_folders == 30
     warnings = json.loads((tmp_path / "out" / MANIFEST).read_text())["warnings"]

@@ -14,10 +14,10 @@ from dicom_files import as_bytes
 from small_models import save_cnn10
 
 from scanner import bundle
-from scanner.decoding import ReadSettings, read_file
 from scanner.errors import SetupError
 from scanner.network import quiet_stderr
 from scanner.predictor import Predictor
+from scanner.reading import ReadSettings, read_file
 from scanner.walk import list_files
 from training.models import find, models
 

@@ -18,8 +18,8 @@ from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from report_samples import radiograph_file
 
-from scanner.decoding import ReadSettings, read_file
 from scanner.preprocess import PreprocessSpec
+from scanner.reading import ReadSettings, read_file
 from scanner.walk import Source
 
 MODEL_ARGUMENTS: list[str] = []

@@ -11,10 +11,10 @@ from pydicom.uid import ExplicitVRLittleEndian
 from report_samples import phantom, radiograph, radiograph_file, spot
 
 from scanner import thumbnails
-from scanner.decoding import ReadSettings, read_file
 from scanner.output import picture_paths
 from scanner.preprocess import PreprocessSpec
 from scanner.radiograph import FloatArray
+from scanner.reading import ReadSettings, read_file
 from scanner.walk import Source
 
 # What JPEG at quality 85 moves a grey level by.

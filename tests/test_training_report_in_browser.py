@@ -2,17 +2,17 @@
 
 import importlib.util
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from browser_questions import OVERFLOW
 from training_report_samples import full_report
 
 from training.results.report import render
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Page
 
 _CHROMIUM = shutil.which("chromium")
 _ARTEFACTS = Path(__file__).parents[1] / "artefacts"
@@ -36,26 +36,11 @@ _SCROLL = """async () => {
 }"""
 _ALL_TRIED = "() => [...document.images].every(image => image.complete)"
 _BROKEN = "() => [...document.images].filter(i => !i.naturalWidth).map(i => i.src.slice(0, 99))"
-# Tables may scroll inside their own frame.
-_OVERFLOW = """() => {
-    const root = document.documentElement;
-    const wide = [...document.body.querySelectorAll('*')].filter(
-        e => e.getBoundingClientRect().right > root.clientWidth + 1 && !e.closest('.wide'));
-    const texts = wide.slice(0, 5).map(e => e.outerHTML.slice(0, 99));
-    return [root.scrollWidth - root.clientWidth, texts];
-}"""
 
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return render(tmp_path_factory.mktemp("report"), full_report())
-
-
-@pytest.fixture
-def tab(browser: "Browser") -> Iterator["Page"]:
-    context = browser.new_context(viewport={"width": 1400, "height": 900})
-    yield context.new_page()
-    context.close()
 
 
 def test_every_picture_loads_and_nothing_complains(path: Path, tab: "Page") -> None:
@@ -77,13 +62,13 @@ def test_every_picture_loads_and_nothing_complains(path: Path, tab: "Page") -> N
 def test_nothing_makes_the_page_scroll_sideways(width: int, path: Path, tab: "Page") -> None:
     tab.set_viewport_size({"width": width, "height": 844})
     tab.goto(path.as_uri())
-    assert tab.evaluate(_OVERFLOW) == [0, []]
+    assert tab.evaluate(OVERFLOW) == [0, []]
 
 
 def test_long_names_do_not_either(tmp_path: Path, tab: "Page") -> None:
     tab.set_viewport_size({"width": 390, "height": 844})
     tab.goto(render(tmp_path, full_report(_LONG, ("x" * 80, "b"), "y" * 120)).as_uri())
-    assert tab.evaluate(_OVERFLOW) == [0, []]
+    assert tab.evaluate(OVERFLOW) == [0, []]
 
 
 def test_the_text_is_legible_on_a_phone(path: Path, tab: "Page") -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from scanner.decoding import Decoders, ReadSettings
+from scanner.decoding import Decoders
 from scanner.errors import SetupError
 from scanner.heads import KINDS
 from scanner.preprocess import PreprocessSpec
+from scanner.reading import ReadSettings
 from scanner.walk import Source
 from training.data.forms import check_there
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from scanner.decoding import Decoders, ReadSettings
+from scanner.decoding import Decoders
 from scanner.errors import SetupError
 from scanner.preprocess import PreprocessSpec
+from scanner.reading import ReadSettings
 from scanner.walk import Source
 
 # As a scan: more processes than this wait for the disk.
