@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 SOURCES = setup.cfg pyproject.toml $(shell find scanner training templates -type f -not -name '*.pyc')
 
-.PHONY: demo test faults lint clean
+.PHONY: demo test faults lint lint-script clean
 
 demo: .venv/installed
 	$(BIN)/python examples/make_studies.py
@@ -19,10 +19,19 @@ SCALE ?= 1
 faults: .venv/installed
 	$(BIN)/pytest tests/faults --faults-scale $(SCALE)
 
-lint: .venv/installed
+lint: .venv/installed lint-script
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The report's script: needs node and npm. Nothing of node_modules is ever shipped.
+lint-script: node_modules/.package-lock.json
+	node_modules/.bin/eslint templates/app
+	node_modules/.bin/tsc
+
+node_modules/.package-lock.json: package-lock.json
+	npm ci --ignore-scripts --no-audit --no-fund
+	touch $@
 
 # As a user installs it, not editable: what is missing from the package fails here.
 .venv/installed: $(SOURCES)
@@ -33,4 +42,4 @@ lint: .venv/installed
 	touch $@
 
 clean:
-	rm -rf .venv build *.egg-info examples/studies examples/studies-cxr
+	rm -rf .venv node_modules build *.egg-info examples/studies examples/studies-cxr

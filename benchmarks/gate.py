@@ -22,11 +22,11 @@ from scanner.heads import KINDS
 from scanner.judgement import Judge
 from scanner.predictor import Predictor
 from scanner.preprocess import PreprocessSpec
+from scanner.rates import wilson
 from scanner.records import Record
 from training import kinds, made_from, negatives
 from training.negatives import Named, Negative
 from training.parts import TEST
-from training.results.intervals import wilson
 
 ADULTS, CHILDREN = "adults", "children"
 # What the picture alone raises; other flags say nothing of its kind.

@@ -50,11 +50,14 @@ class StubPredictor(Predictor):
         batch_size: int | None = None,
         precision: str = "auto",
         require_gpu: bool = False,
+        backend: str = "none",
     ) -> None:
         self.device, self.precision = "none (stub)", "float32"
         self.batch_size = batch_size or 64
         self.seconds = 0.0
         self._classes = len(bundle.classes)
+
+    busy = None
 
     def predict(self, images: list[npt.NDArray[np.uint8]]) -> Predictions:
         stack = np.stack(images)

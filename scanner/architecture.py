@@ -10,6 +10,9 @@ from scanner.errors import SetupError
 
 Weights = Mapping[str, npt.NDArray[np.float32]]
 
+# ImageNet means of the caffe weights, in their channel order BGR.
+CAFFE_MEANS = (103.939, 116.779, 123.68)
+
 
 @dataclass(frozen=True)
 class Architecture:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scanner import __version__
+from scanner.colormaps import COLORMAPS
 from scanner.errors import CxrScanError
 from scanner.interrupts import EXIT_INTERRUPTED, terminate_as_interrupt
 from scanner.limits import STANDARD, Limits
+from scanner.precision import BACKENDS, PRECISIONS
 from scanner.text import printable
 
 if TYPE_CHECKING:
@@ -24,7 +26,10 @@ EXIT_SOME_FAILED = 3
 
 # Value representations of DICOM elements that are bytes or sequences.
 _NO_TEXT = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "OB or OW", "SQ", "UN"})
-COMMANDS = ("scan", "status", "report", "paths", "train", "evaluate", "audit", "models", "doctor")
+COMMANDS = (
+    *("scan", "status", "report", "review", "paths"),
+    *("train", "evaluate", "audit", "models", "doctor"),
+)
 # Commands of other packages: scanner never imports training, it only knows where to find it.
 _ELSEWHERE = {
     "train": "training.cli:train",
@@ -136,15 +141,22 @@ class Keywords(click.ParamType[tuple[str, ...]]):
 )
 @click.option(
     "--precision",
-    type=click.Choice(["auto", "float32", "bfloat16"]),
+    type=click.Choice(["auto", *PRECISIONS]),
     default="auto",
     show_default=True,
     help="Arithmetic; auto takes the fastest that keeps the labels.",
 )
 @click.option(
+    "--backend",
+    type=click.Choice(BACKENDS),
+    default="tensorflow",
+    show_default=True,
+    help="What computes; openvino is for CPUs: pip install 'cxr-scan[openvino]'.",
+)
+@click.option(
     "--workers",
     type=click.IntRange(1, 64),
-    help="Processes that decode.  [default: one a core, at most 8]",
+    help="Processes that read and decode.  [default: 8]",
 )
 @click.option("--limit", type=click.IntRange(1), help="Stop after so many new images.")
 @click.option(
@@ -195,6 +207,18 @@ class Keywords(click.ParamType[tuple[str, ...]]):
     help="Write the CSV only; `cxr-scan report` makes the report later.",
 )
 @click.option("--self-contained", is_flag=True, help="Embed the pictures in the report's pages.")
+@click.option(
+    "--detail-images",
+    is_flag=True,
+    help="Keep a large picture of every image, not of flagged and positive ones alone.",
+)
+@click.option(
+    "--colormap",
+    type=click.Choice(COLORMAPS),
+    default=COLORMAPS[0],
+    show_default=True,
+    help="Colours of the heat map.",
+)
 @click.option(
     "--keep-paths/--hide-paths",
     "keep_paths",
@@ -400,6 +424,37 @@ def report(output: Path, self_contained: bool) -> None:
     from scanner.report import render
 
     click.echo(render(output, self_contained).resolve().as_uri())
+
+
+@cli.command(
+    short_help="Merge the decisions of a review; compare people and model.",
+    epilog="Example: cxr-scan review ./studies-cxr ~/Downloads/decisions.csv",
+)
+@click.argument("output", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument(
+    "files", metavar="[DECISIONS]...", nargs=-1, type=click.Path(dir_okay=False, path_type=Path)
+)
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but what was left out, and errors.")
+def review(output: Path, files: tuple[Path, ...], quiet: bool) -> None:
+    """Merge exported decisions of one or more reviewers into OUTPUT/reviewed.csv.
+
+    DECISIONS are files that the report exports. Merged twice is merged once, the later decision of
+    a reviewer stands, and where two reviewers differ an image has no label. Then prints how far
+    they agree with the model; without DECISIONS, that alone. `cxr-scan train --reviewed OUTPUT`
+    learns from it. Exit codes: 0 done; 1 nothing was merged; 2 wrong usage; 3 done, but some
+    decisions are of no image in OUTPUT.
+    """
+    from scanner.review import merge
+    from scanner.review_lines import lines, warnings
+
+    merged = merge(output, files)
+    if not quiet:
+        for line in lines(merged, len(files)):
+            click.echo(line)
+    for warning in warnings(merged):
+        click.echo(f"warning: {warning}", err=True)
+    if merged.left_out:
+        raise click.exceptions.Exit(EXIT_SOME_FAILED)
 
 
 @cli.command(

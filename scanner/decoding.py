@@ -11,9 +11,6 @@ that much is free. It is this process that waits, which hands out files, and no 
 seconds begin when a worker begins to read it.
 """
 
-import contextlib
-import ctypes
-import multiprocessing
 import os
 import signal
 import sys
@@ -23,12 +20,11 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, TimeoutError
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
-from multiprocessing import forkserver, resource_tracker
 from typing import Self
 
-import cv2
-from pebble import ProcessExpired, ProcessPool
+from pebble import ProcessExpired
 
+from scanner import worker_process
 from scanner.errors import SetupError, kind_of
 from scanner.limits import NeedsMoreError
 from scanner.memory import peak_mb
@@ -42,7 +38,6 @@ _MAX_LOST_POOLS = 3
 # How often we look whether the pool we wait for is still there; it mostly says so itself.
 _SECONDS_BETWEEN_LOOKS = 5.0
 
-_PR_SET_PDEATHSIG = 1
 # The alarm of a worker is for when the pool fails to stop it in time; this is its exit code then.
 _GRACE_SECONDS = 2.0
 _TIME_IS_UP = -getattr(signal, "SIGALRM", 0)
@@ -81,7 +76,7 @@ class Decoders:
         with self._lock:
             self._waiting.clear()
             self._running.clear()
-        _end(self._pool)
+        worker_process.end(self._pool)
 
     def read(self, sources: Iterable[Source]) -> Iterator[tuple[Source, Reading]]:
         """Yield every source with its reading, in the order given, a bounded number ahead.
@@ -107,7 +102,7 @@ class Decoders:
                 task.outcome = Future()
                 self._put(task, first=True)
             except TimeoutError:
-                if not _is_alive(self._pool):
+                if not worker_process.is_alive(self._pool):
                     self._replace_pool()  # sets an exception where there is none yet
             else:
                 self._lost_pools = 0
@@ -160,24 +155,12 @@ class Decoders:
                     self._waiting.appendleft(task)
             self._start_what_fits()
 
-    def _new_pool(self) -> ProcessPool:
-        # TensorFlow's threads do not survive a fork, so workers come from a server forked early.
-        # It has the decoders loaded already: replacing a lost worker costs milliseconds.
-        method = "forkserver" if sys.platform != "win32" else "spawn"
-        context = multiprocessing.get_context(method)
-        if method == "forkserver":
-            context.set_forkserver_preload([__name__])
-            _start_fork_server()
-        return ProcessPool(
-            max_workers=self._workers,
-            initializer=_start_worker,
-            initargs=(self._settings,),
-            context=context,
-        )
+    def _new_pool(self) -> worker_process.ProcessPool:
+        return worker_process.pool(self._workers, _start_worker, (self._settings,))
 
     def _replace_pool(self) -> None:
         """Start new workers in the place of a pool that is lost, unless that is done already."""
-        if _is_alive(self._pool):
+        if worker_process.is_alive(self._pool):
             return
         with self._lock:
             orphans = list(self._running.values())
@@ -190,54 +173,8 @@ class Decoders:
                 "The processes that decode end as soon as they start: is there memory left? Try "
                 "fewer --workers."
             )
-        _end(self._pool)
+        worker_process.end(self._pool)
         self._pool = self._new_pool()
-
-
-def _is_alive(pool: ProcessPool) -> bool:
-    try:
-        return bool(pool.active)
-    except RuntimeError:  # asking starts a pool that has not started yet, and it could not
-        return False
-
-
-def _end(pool: ProcessPool) -> None:
-    pool.stop()  # type: ignore[no-untyped-call]  # pebble leaves it unannotated
-    pool.join()
-
-
-def _start_fork_server() -> None:
-    """Start it deaf to Ctrl-C and, with its workers, mute: what they say reaches the pool.
-
-    Ctrl-C reaches the whole process group, and would end in tracebacks on the terminal, as a worker
-    does that begins while the scan is ending; decoders written in C quote what a file holds.
-    """
-    resource_tracker.ensure_running()  # it unblocks what we are about to block
-    # What a process is started with stays with it; for us Ctrl-C is only put off.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        with _mute():
-            forkserver.ensure_running()
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-
-
-@contextlib.contextmanager
-def _mute() -> Iterator[None]:
-    """Let what is started in the block have no standard error."""
-    try:
-        ours = os.dup(2)
-    except OSError:  # we have none either
-        yield
-        return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(ours, 2)
-        os.close(ours)
-        os.close(nowhere)
 
 
 def _lost(source: Source, settings: ReadSettings, error: Exception) -> Reading:
@@ -264,35 +201,8 @@ _idle_bytes: int
 def _start_worker(settings: ReadSettings) -> None:
     global _settings, _idle_bytes
     _settings = settings
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which stops us
-    cv2.setNumThreads(1)
-    _be_silent()
-    _die_with_parent()
+    worker_process.settle()
     _idle_bytes = _mapped_bytes()
-
-
-def _be_silent() -> None:
-    """Keep off the terminal: libtiff and others write there what they think of a file, and of it.
-
-    What we have to say of a file is in its Reading.
-    """
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (1, 2):
-        os.dup2(nowhere, stream)
-    os.close(nowhere)
-
-
-def _die_with_parent() -> None:
-    """Leave no orphan behind when the scan is killed: Linux ends us when our parent ends.
-
-    Our parent is the fork server. It ends when nobody holds the other end of its pipe any more;
-    the scan does, and every worker inherits it: one that hangs would keep everything alive.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        alive: int | None = getattr(forkserver._forkserver, "_forkserver_alive_fd", None)
-        if alive is not None:
-            os.close(alive)
 
 
 def _mapped_bytes() -> int:

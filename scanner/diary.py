@@ -26,6 +26,7 @@ class Diary:
         self._folder = folder
         self._manifest = manifest.Manifest(folder / output.MANIFEST)
         self._predictor: Predictor | None = None
+        self._batch_size = 0
         self._started = self._noted = time.monotonic()
         run_log.say("started", f"cxr-scan {__version__} started", version=__version__)
 
@@ -65,9 +66,10 @@ class Diary:
     def retrying(self, path: str, reason: str) -> None:
         run_log.say("retrying", f"retrying {path}: {reason}", path=path, reason=reason)
 
-    def predicting(self, predictor: Predictor) -> None:
-        """Say what predicts, once it is ready."""
+    def predicting(self, predictor: Predictor, wanted: int) -> None:
+        """Say what predicts, once it is ready; batches of `wanted` were asked for."""
         self._predictor, summary = predictor, self.summary
+        self._batch_size = max(wanted, predictor.batch_size)
         summary.device, summary.precision = predictor.device, predictor.precision
         about = f"predicting on {predictor.device} in {predictor.precision}"
         run_log.say("predictor", about, device=predictor.device, precision=predictor.precision)
@@ -78,9 +80,10 @@ class Diary:
                 f"{predictor.precision}: probabilities may differ in the third decimal"
             )
 
-    def predicted(self, images: int, wanted: int, batch_size: int) -> None:
-        """Say that so many images were judged, and if a batch of `wanted` was too large."""
+    def predicted(self, images: int, batch_size: int) -> None:
+        """Say that so many images were judged, and if batches had to be made smaller for it."""
         self.summary.predicted += images
+        wanted, self._batch_size = self._batch_size, batch_size
         if batch_size < wanted:
             about = f"a batch of {wanted} did not fit into memory: {batch_size} at once"
             run_log.say("batch_halved", about, logging.WARNING, batch_size=batch_size, was=wanted)
@@ -127,3 +130,4 @@ class Diary:
         if self._predictor is not None:
             summary.batch_size = self._predictor.batch_size  # it may have been halved
             summary.predicting_seconds = self._predictor.seconds
+            summary.busy = self._predictor.busy

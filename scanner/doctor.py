@@ -5,7 +5,8 @@ from pathlib import Path
 
 from scanner import bundle, codecs, manifest
 from scanner.network import gpu_computes_in_bfloat16
-from scanner.predictor import choose_precision, devices
+from scanner.precision import choose_precision
+from scanner.tensorflow_backend import devices
 
 
 def findings(model: Path | None) -> Iterator[tuple[str, list[str]]]:
@@ -26,5 +27,5 @@ def findings(model: Path | None) -> Iterator[tuple[str, list[str]]]:
         ],
     )
     found = devices()
-    precision = choose_precision(loaded, "auto", gpu_computes_in_bfloat16())
+    precision = choose_precision(loaded, "auto", gpu_computes_in_bfloat16(), "tensorflow")
     yield "devices", [f"{found[0]}: used, in {precision}", *found[1:]]

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 BASE = "block4_conv4"
 _CHANNELS, _WIDTH = 512, 64
 # The map's values are in the tens and hundreds, as caffe's input is.
-_SCALE = 0.01
+SCALE = 0.01
 # A cell of block4_conv4 sees 116 px; doubling distances let the lung head see the whole chest.
-_DILATIONS = (1, 2, 4, 8, 16)
-_LUNGS = ("lungs_reduce", *(f"lungs_context{d}" for d in _DILATIONS), "lungs_field")
+DILATIONS = (1, 2, 4, 8, 16)
+LUNG_LAYERS = ("lungs_reduce", *(f"lungs_context{d}" for d in DILATIONS), "lungs_field")
 
 # What a picture can be, by the slug of the reason for which it is not judged; the first is judged.
 KINDS = (
@@ -37,7 +37,7 @@ KINDS = (
     "not_a_radiograph",
 )
 # The picture is averaged over this many rows and columns of cells before its kind is told.
-_GRID = 4
+GRID = 4
 
 
 def lung_shapes() -> dict[str, tuple[int, ...]]:
@@ -47,9 +47,9 @@ def lung_shapes() -> dict[str, tuple[int, ...]]:
         "lungs_field/kernel": (1, 1, _WIDTH, 1),
         "lungs_field/bias": (1,),
     }
-    for name in _LUNGS[1:-1]:
+    for name in LUNG_LAYERS[1:-1]:
         shapes[f"{name}/kernel"] = (3, 3, _WIDTH, _WIDTH)
-    for name in _LUNGS[:-1]:
+    for name in LUNG_LAYERS[:-1]:
         shapes[f"{name}/bias"] = (_WIDTH,)
     return shapes
 
@@ -57,7 +57,7 @@ def lung_shapes() -> dict[str, tuple[int, ...]]:
 def kind_shapes() -> dict[str, tuple[int, ...]]:
     """Return the shape of every weight of the head that tells kinds of pictures apart."""
     return {
-        "kinds/kernel": (_GRID * _GRID * _CHANNELS, len(KINDS)),
+        "kinds/kernel": (GRID * GRID * _CHANNELS, len(KINDS)),
         "kinds/bias": (len(KINDS),),
     }
 
@@ -88,9 +88,9 @@ def lung_field(base: "keras.KerasTensor", policy: str) -> "keras.KerasTensor":
     """Return logits (N, size/8, size/8, 1) float32 of being lung, from the map `BASE`."""
     import keras
 
-    x = keras.layers.Rescaling(_SCALE, dtype=policy, name="lungs_scale")(base)
-    x = keras.layers.Conv2D(_WIDTH, 1, activation="relu", dtype=policy, name=_LUNGS[0])(x)
-    for name, dilation in zip(_LUNGS[1:-1], _DILATIONS, strict=True):
+    x = keras.layers.Rescaling(SCALE, dtype=policy, name="lungs_scale")(base)
+    x = keras.layers.Conv2D(_WIDTH, 1, activation="relu", dtype=policy, name=LUNG_LAYERS[0])(x)
+    for name, dilation in zip(LUNG_LAYERS[1:-1], DILATIONS, strict=True):
         y = keras.layers.Conv2D(
             _WIDTH,
             3,
@@ -101,14 +101,14 @@ def lung_field(base: "keras.KerasTensor", policy: str) -> "keras.KerasTensor":
             name=name,
         )(x)
         x = keras.layers.Add(dtype=policy, name=f"{name}_sum")([x, y])
-    return keras.layers.Conv2D(1, 1, dtype="float32", name=_LUNGS[-1])(x)
+    return keras.layers.Conv2D(1, 1, dtype="float32", name=LUNG_LAYERS[-1])(x)
 
 
 def kinds_grid(base: "keras.KerasTensor") -> "keras.KerasTensor":
     """Return what kinds are told from, (N, 8192) float32: `BASE` averaged over a grid."""
     import keras
 
-    cells = base.shape[1] // _GRID
+    cells = base.shape[1] // GRID
     pooled = keras.layers.AveragePooling2D(cells, dtype="float32", name="kinds_grid")(base)
     return keras.layers.Flatten(dtype="float32", name="kinds_flat")(pooled)
 
@@ -149,7 +149,7 @@ def add_heads(backbone: "keras.Model", weights: Weights, policy: str) -> dict[st
 def set_heads(model: "keras.Model", weights: Weights) -> None:
     """Give the heads in a model their weights."""
     for layer in model.layers:
-        if layer.name in (*_LUNGS, "kinds"):
+        if layer.name in (*LUNG_LAYERS, "kinds"):
             layer.set_weights([weights[f"{layer.name}/kernel"], weights[f"{layer.name}/bias"]])
 
 

@@ -15,6 +15,8 @@ PREDICTIONS = "predictions.csv"
 SOURCES = "sources.csv"
 MANIFEST = "manifest.json"
 _FIRST_COLUMNS = b"path,status,"
+# Decisions of people, merged by `cxr-scan review`; no scan deletes them, --fresh neither.
+REVIEWED = "reviewed.csv"
 LOG = "run.log"
 LOCK = ".lock"
 REPORT = "report"
@@ -34,20 +36,31 @@ def prepared(folder: Path, fresh: bool, log_format: str = run_log.TEXT) -> Itera
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / LOCK, timeout=_LOCK_SECONDS):
+        with locked(folder, "or choose another --output"):
             if fresh:
                 _clear(folder)
             with run_log.kept(folder / LOG, log_format):
                 yield
-    except Timeout:
-        raise SetupError(
-            f"Another scan is writing into {folder}: wait for it, or choose another --output."
-        ) from None
     except OSError as error:
         raise SetupError(
             f"The output folder {folder} cannot be written ({error.strerror or error}): make room "
             "or give it write permission, then run the same command again; it continues."
         ) from error
+
+
+@contextlib.contextmanager
+def locked(folder: Path, otherwise: str) -> Iterator[None]:
+    """Hold an output folder that is there.
+
+    Raises `SetupError` if another process holds it; `otherwise` is what can be done but wait.
+    """
+    try:
+        with FileLock(folder / LOCK, timeout=_LOCK_SECONDS):
+            yield
+    except Timeout:
+        raise SetupError(
+            f"Another scan is writing into {folder}: wait for it, {otherwise}."
+        ) from None
 
 
 def is_held(folder: Path) -> bool:
@@ -85,8 +98,10 @@ def _clear(folder: Path) -> None:
             "--output, or move the file away."
         )
     report = folder / REPORT
-    pages = [report / "index.html", *report.glob("page-*.html"), *report.glob("*.html.part")]
-    shutil.rmtree(report / "thumbs", ignore_errors=True)
+    pages = [report / "index.html", *report.glob("page-*.html"), *report.glob("*.part")]
+    pages.append(report / "app.js")
+    for pictures_or_data in ("thumbs", "data"):
+        shutil.rmtree(report / pictures_or_data, ignore_errors=True)
     # The table goes last: while it is there, the same command after a kill clears the rest.
     for path in [*pages, *(folder / name for name in reversed(_FILES))]:
         path.unlink(missing_ok=True)
@@ -148,3 +163,8 @@ def picture_paths(folder: Path, sha256: str) -> tuple[Path, Path]:
     """Return where radiograph and overlay of a judged file lie in output folder `folder`."""
     place = folder / REPORT / "thumbs" / sha256[:2]
     return place / f"{sha256}.jpg", place / f"{sha256}-cam.jpg"
+
+
+def detail_path(folder: Path, sha256: str) -> Path:
+    """Return where the large picture of a file lies in output folder `folder`, if it has one."""
+    return folder / REPORT / "thumbs" / sha256[:2] / f"{sha256}-detail.jpg"

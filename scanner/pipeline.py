@@ -3,7 +3,6 @@
 Read `_Run.execute` from top to bottom: sources -> readings -> batches -> records.
 """
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
@@ -28,7 +27,9 @@ from scanner.walk import Source, list_files
 
 # Rows without a prediction do not fill a batch; write them at the latest after so many.
 _MAX_UNWRITTEN = 256
-_MAX_WORKERS = 8
+# More than most machines have cores: they give way to predicting, and while some wait for a network
+# share others decode. Each takes some 60 MB.
+_WORKERS = 8
 
 
 def scan(
@@ -77,7 +78,8 @@ class _Run:
 
     def execute(self, progress: Progress) -> Summary:
         try:
-            self._scan(progress)
+            with self._maker:
+                self._scan(progress)
         except BaseException as error:
             self._diary.end(*manifest.how_it_ended(error))
             raise
@@ -97,8 +99,7 @@ class _Run:
             if settings.require_gpu:
                 self._maker.ready_predictor()
             progress.start(min(len(todo), settings.limit or len(todo)))
-            for files, batch in self._batches(todo):
-                rows = self._maker.rows(batch)
+            for files, rows in self._maker.rows(self._batches(todo)):
                 with interrupts.deferred():  # what is in the table is in the counts
                     records.append(rows)
                     self._diary.written(record for _, record in rows)
@@ -171,7 +172,7 @@ class _Run:
             settings.strict,
             limits=settings.limits,
         )
-        workers = settings.workers or min(os.cpu_count() or 1, _MAX_WORKERS)
+        workers = settings.workers or _WORKERS
         # Enough ahead to fill the next batch while one is being judged; 0.1 MB each.
         lookahead = 2 * ((settings.batch_size or GPU_BATCH_SIZE) + workers)
         with Decoders(read_settings, workers, lookahead) as decoders:
@@ -187,7 +188,9 @@ class _Run:
                     continue
                 admitted = self._originals.refuse_copy(reading, source.relative)
                 batch.append((source, admitted))
-                to_judge += not admitted.status
+                if not admitted.status:
+                    to_judge += 1
+                    self._maker.ready_predictor()  # while the rest of the batch is read
                 limit = None if limit is None else limit - 1
                 full = to_judge >= self._maker.batch_size or len(batch) >= _MAX_UNWRITTEN
                 if full or limit == 0:

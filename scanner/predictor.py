@@ -1,16 +1,13 @@
-"""Batches of model input become predictions: device, precision, fixed shapes, memory fallback."""
+"""Batches of model input become predictions, whatever computes them: one protocol for all."""
 
-import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from scanner import memory, network
 from scanner.bundle import Bundle
 from scanner.errors import SetupError
 from scanner.radiograph import FloatArray
@@ -18,12 +15,6 @@ from scanner.radiograph import FloatArray
 # On a CPU larger batches gain nothing (measured: 16 and 32 within 2 %) and wait longer for files.
 CPU_BATCH_SIZE = 16
 GPU_BATCH_SIZE = 64
-# What TensorFlow takes on its first batch whatever its size: threads, compiled functions.
-_SPARE_MB = 256
-# Below this share of equal labels on the validation images, `auto` keeps float32.
-MIN_LABEL_AGREEMENT = 0.999
-# Fewer compared images cannot show that: one label more or less would decide.
-MIN_COMPARED_IMAGES = 500
 
 
 @dataclass(frozen=True)
@@ -52,13 +43,35 @@ def joined(parts: Sequence[Predictions]) -> Predictions:
     return Predictions(**together)
 
 
+class Backend(Protocol):
+    """What computes a batch.
+
+    A backend is made of (bundle, precision, require_gpu) with `precision` as in the command line,
+    ``auto`` too, which takes seconds. It raises `SetupError` if it is not installed, or cannot
+    compute the bundle, in that precision or on the device that is required.
+    """
+
+    device: str
+    precision: str
+    default_batch_size: int
+
+    def fitting(self, batch_size: int) -> int:
+        """Return the largest part of `batch_size`, halved as often as need be, that has memory."""
+
+    def run(self, batch: npt.NDArray[np.uint8]) -> dict[str, FloatArray] | None:
+        """Return the fields of `Predictions` for (n, size, size, 1), None if there is no memory.
+
+        `n` is at most what `fitting` said. Called by one thread, another than made the backend.
+        """
+
+
 class Predictor:
-    """The network of one bundle on one device, compiled once for a fixed batch size.
+    """The network of one bundle on one device, which takes at most `batch_size` images at once.
 
-    `precision` is ``auto``, ``float32`` or ``bfloat16``; `batch_size` None chooses by device.
-    Importing and building TensorFlow's part takes seconds and happens here, in the constructor.
+    `precision` is ``auto`` or one of `precision.PRECISIONS`, `backend` one of `precision.BACKENDS`;
+    `batch_size` None chooses by device. `seconds` is the time spent predicting.
 
-    Raises `SetupError` if `require_gpu` and there is none.
+    Raises `SetupError` as `Backend` does.
     """
 
     def __init__(
@@ -67,46 +80,27 @@ class Predictor:
         batch_size: int | None = None,
         precision: str = "auto",
         require_gpu: bool = False,
+        backend: str = "tensorflow",
     ) -> None:
-        with network.quiet_stderr():
-            gpus = _loaded_gpus()
-            if require_gpu and not gpus:
-                raise SetupError(_why_no_gpu())
-            self.device = _device_name(gpus)
-            self.precision = choose_precision(bundle, precision, network.gpu_computes_in_bfloat16())
-            if self.precision == "float32":
-                network.compute_in_true_float32()
-            self.batch_size = batch_size or (GPU_BATCH_SIZE if gpus else CPU_BATCH_SIZE)
-            self._size = bundle.spec.size
-            self._model = network.build_network(
-                bundle.spec.size,
-                bundle.weights,
-                bundle.temperature,
-                self.precision,
-                bundle.architecture,
-            )
-            if not gpus:
-                self._shrink_to_memory()
-            self._compile()
+        self._backend = _make(backend, bundle, precision, require_gpu)
+        self.device, self.precision = self._backend.device, self._backend.precision
+        self.batch_size = self._backend.fitting(batch_size or self._backend.default_batch_size)
+        self._batch = np.zeros((self.batch_size, bundle.spec.size, bundle.spec.size, 1), np.uint8)
         self.seconds = 0.0
+        self._first_seconds = 0.0
+        self._first_ended = self._last_ended = 0.0
 
-    def _shrink_to_memory(self) -> None:
-        """Halve the batch until it fits: a CPU that runs out of memory raises nothing, it dies."""
-        largest = max(int(np.prod(layer.output.shape[1:])) for layer in self._model.layers)
-        # The map that a layer reads and the one it writes, each also as oneDNN arranges it.
-        image_mb = 4 * largest * np.dtype(np.float32).itemsize / 2**20
-        free_mb = memory.free_mb() - _SPARE_MB
-        while self.batch_size > 1 and self.batch_size * image_mb > free_mb:
-            self.batch_size //= 2
-        if self.batch_size * image_mb > free_mb:
-            raise _no_image_fits(self.device)
+    @property
+    def busy(self) -> float | None:
+        """The share of the time since the first batch that was spent predicting, in 0..1.
 
-    def _compile(self) -> None:
-        self._function = network.compile_fixed(self._model, self.batch_size)
-        self._batch = np.zeros((self.batch_size, self._size, self._size, 1), np.uint8)
+        The first is left out: in it kernels are compiled. None before a second has ended.
+        """
+        passed = self._last_ended - self._first_ended
+        return (self.seconds - self._first_seconds) / passed if passed else None
 
     def predict(self, images: list[npt.NDArray[np.uint8]]) -> Predictions:
-        """Judge any number of (size, size) uint8 images; the last batch is padded.
+        """Judge any number of (size, size) uint8 images, at least one.
 
         When a batch does not fit into memory its size is halved, for good. Raises `SetupError` if
         not even one image fits.
@@ -115,115 +109,47 @@ class Predictor:
         parts = []
         start = 0
         while start < len(images):
-            batch = images[start : start + self.batch_size]
-            part = self._predict_batch(batch)
-            if part is None:
+            some = images[start : start + self.batch_size]
+            for index, image in enumerate(some):
+                self._batch[index, :, :, 0] = image
+            outputs = self._backend.run(self._batch[: len(some)])
+            if outputs is None:
                 self._halve()
             else:
-                parts.append(part)
-                start += len(batch)
-        self.seconds += time.perf_counter() - started
+                parts.append(Predictions(**outputs))
+                start += len(some)
+        self._note(started)
         return joined(parts)
 
-    def _predict_batch(self, images: list[npt.NDArray[np.uint8]]) -> Predictions | None:
-        """Return the predictions of at most one batch, or None if it does not fit into memory."""
-        import tensorflow as tf
-
-        for index, image in enumerate(images):
-            self._batch[index, :, :, 0] = image
-        self._batch[len(images) :] = 0
-        try:
-            outputs = self._function(tf.constant(self._batch))
-            return Predictions(
-                **{name: tensor.numpy()[: len(images)] for name, tensor in outputs.items()}
-            )
-        except tf.errors.ResourceExhaustedError:
-            return None
+    def _note(self, started: float) -> None:
+        self._last_ended = time.perf_counter()
+        self.seconds += self._last_ended - started
+        if not self._first_ended:
+            self._first_ended, self._first_seconds = self._last_ended, self.seconds
 
     def _halve(self) -> None:
         if self.batch_size == 1:
-            raise _no_image_fits(self.device)
+            raise no_image_fits(self.device)
         self.batch_size //= 2
-        self._compile()
 
 
 # How a scan gets its predictor, once the first image is there: as the class is called.
-MakePredictor = Callable[[Bundle, int | None, str, bool], Predictor]
+MakePredictor = Callable[[Bundle, int | None, str, bool, str], Predictor]
 
 
-def _no_image_fits(device: str) -> SetupError:
+def no_image_fits(device: str) -> SetupError:
+    """Return what is raised where `device` has too little memory for one image."""
     return SetupError(
         f"Not even one image fits into the memory of {device}: close other programs, or hide the "
         "GPU with CUDA_VISIBLE_DEVICES= to use the CPU. The same command continues."
     )
 
 
-def _loaded_gpus() -> list[str]:
-    """Return `network.visible_gpus`, the first to load TensorFlow."""
-    try:
-        return network.visible_gpus()
-    except (ImportError, OSError, MemoryError) as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        raise SetupError(
-            f"TensorFlow cannot be loaded ({first}): is there memory left, and is it installed "
-            "whole? Then run the same command again; it continues."
-        ) from error
+def _make(backend: str, bundle: Bundle, precision: str, require_gpu: bool) -> Backend:
+    if backend == "openvino":
+        from scanner.openvino_backend import OpenVinoBackend
 
+        return OpenVinoBackend(bundle, precision, require_gpu)
+    from scanner.tensorflow_backend import TensorFlowBackend
 
-def choose_precision(bundle: Bundle, wanted: str, fast_gpu: bool) -> str:
-    """Return the precision to use: `wanted`, or for ``auto`` the fastest that keeps the labels.
-
-    bfloat16 is taken where hardware computes in it and the bundle's card says that it agreed with
-    float32 on at least `MIN_LABEL_AGREEMENT` of `MIN_COMPARED_IMAGES` or more validation images.
-    """
-    if wanted != "auto":
-        return wanted
-    measured = bundle.card.get("precisions", {}).get("bfloat16", {})
-    enough = measured.get("images", 0) >= MIN_COMPARED_IMAGES
-    agrees = enough and measured.get("label_agreement", 0.0) >= MIN_LABEL_AGREEMENT
-    fast = fast_gpu or cpu_computes_in_bfloat16()
-    return "bfloat16" if fast and agrees else "float32"
-
-
-def cpu_computes_in_bfloat16() -> bool:
-    """Tell whether the CPU has AMX or AVX512-BF16; only Linux says so without a native library."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="ignore")
-    except OSError:
-        return False
-    return "amx_bf16" in flags or "avx512_bf16" in flags
-
-
-def _device_name(gpus: list[str]) -> str:
-    if gpus:
-        return f"GPU {gpus[0]}"
-    return f"CPU {_cpu_model()}".strip()
-
-
-def _cpu_model() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="ignore").splitlines()
-    except OSError:
-        return platform.processor()
-    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor())
-
-
-def _why_no_gpu() -> str:
-    import tensorflow as tf
-
-    if not tf.test.is_built_with_gpu_support():
-        reason = "this TensorFlow is built without GPU support: pip install 'cxr-scan[gpu]'"
-    else:
-        reason = (
-            "TensorFlow finds no usable one: check the driver with nvidia-smi, and that the CUDA "
-            "libraries are installed: pip install 'cxr-scan[gpu]'"
-        )
-    return f"--require-gpu was given, but {reason}; or leave the option out to use the CPU."
-
-
-def devices() -> list[str]:
-    """Return what a scan could run on, best first, as text for `cxr-scan doctor`."""
-    with network.quiet_stderr():
-        gpus = network.visible_gpus()
-    return [*(f"GPU {name}" for name in gpus), _device_name([])]
+    return TensorFlowBackend(bundle, precision, require_gpu)

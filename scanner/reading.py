@@ -52,8 +52,9 @@ class Reading:
 
     `kind` is as `walk.recognise` says. `status` is empty while the image is to be judged, else
     ``failed`` or ``rejected`` with `reason` and `detail`, or ``not_an_image``. `model_input` is
-    (size, size) uint8 and `thumbnail` a JPEG, for images to be judged alone. `seconds` is the time
-    spent reading, `peak_mb` the most memory its worker has had so far (0: not known).
+    (size, size) uint8, `thumbnail` and `large` are JPEGs of at most 512 and 1024 pixels a side
+    (`large` is empty if the other is no smaller), for images to be judged alone. `seconds` is the
+    time spent reading, `peak_mb` the most memory its worker has had so far (0: not known).
     """
 
     kind: str
@@ -65,6 +66,7 @@ class Reading:
     flags: tuple[str, ...] = ()
     model_input: npt.NDArray[np.uint8] | None = None
     thumbnail: bytes = b""
+    large: bytes = b""
     seconds: float = 0.0
     peak_mb: float = 0.0
 
@@ -151,10 +153,12 @@ def _steps(source: Source, settings: ReadSettings) -> Iterator[dict[str, Any]]:
     yield {"header": radiograph.header}
     flags = radiograph.flags + gate.admit_pixels(radiograph.pixels)
     _reject_if_strict(flags, settings)
+    shown = thumbnails.shrunk(radiograph.pixels, thumbnails.DETAIL_SIDE)
     yield {
         "flags": flags,
         "model_input": model_input(radiograph.pixels, settings.spec),
-        "thumbnail": thumbnails.thumbnail(radiograph.pixels),
+        "thumbnail": thumbnails.thumbnail(shown),
+        "large": thumbnails.encoded(shown) if max(shown.shape) > thumbnails.LONGEST_SIDE else b"",
     }
 
 

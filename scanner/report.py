@@ -1,28 +1,36 @@
-"""`predictions.csv` and thumbnails become HTML pages that open from a file share, offline."""
+"""`predictions.csv` and thumbnails become HTML pages that open from a file share, offline.
 
-import base64
+The pages are complete without JavaScript; beside them lie a script and its data, for browsers that
+run it.
+"""
+
 import hashlib
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import jinja2
 
-import templates
-from scanner import __version__, manifest, output
+from scanner import __version__, manifest, need, output, pages, run_warnings, trust_words
+from scanner.colormaps import COLORMAPS
 from scanner.errors import SetupError
 from scanner.records import UNCERTAIN, SavedRows
+from scanner.report_index import DataFiles
+from scanner.report_rows import Pictures, add_view, for_app
+from scanner.report_summary import Place, Unjudged, overview
 from scanner.storage import write_atomically
-from scanner.trust_words import about_image, about_outline, operating_points
-from scanner.words import PASSED_OVER, in_words
+from scanner.words import PASSED_OVER
 
-# 200 pairs of thumbnails are about 11 MB; they load as one scrolls, so the first are there soon.
-ROWS_PER_PAGE = 200
-# A longer table of files that were not judged helps nobody; the CSV has them all.
-MAX_UNJUDGED_LISTED = 1000
+# No page weighs more than 2 MB without its pictures, which is there at once from a slow share. 200
+# cards with usual texts are 0.5 MB (their pictures 11 MB; they load as one scrolls), but a path can
+# have 16 KB, and a model many classes: then a page has fewer cards. Texts are counted in bytes.
+MAX_CARDS, MAX_BARS, MAX_TEXTS = 200, 2000, 300_000
+APP, DATA = "app.js", "data"
+# Groups of judged images are said where they are empty too: that is what a reader looks for.
+_ALWAYS_SAID = {slug for slug, _ in need.GROUPS[: need.REJECTED]}
 
 
 @dataclass(frozen=True)
@@ -35,46 +43,26 @@ class Page:
 
 
 @dataclass(frozen=True)
-class Unjudged:
-    """The rows that failed, or were rejected: how many for which reason, and the first of them."""
+class Group:
+    """A group of the worklist: how many rows from row `first` on, and where the first is shown."""
 
-    reasons: Counter[str] = field(default_factory=Counter)
-    listed: list[dict[str, Any]] = field(default_factory=list)
-
-    def add(self, row: dict[str, str]) -> None:
-        self.reasons[row["reason"]] += 1
-        if len(self.listed) < MAX_UNJUDGED_LISTED:
-            self.listed.append({**row, "picture": ""})
-
-    @property
-    def total(self) -> int:
-        return self.reasons.total()
-
-
-@dataclass
-class _Overview:
-    """What the summary says of all rows, and where those of the judged images stand, sorted."""
-
-    statuses: Counter[str] = field(default_factory=Counter)
-    predictions: Counter[str] = field(default_factory=Counter)
-    unjudged: dict[str, Unjudged] = field(
-        default_factory=lambda: {"failed": Unjudged(), "rejected": Unjudged()}
-    )
-    positions: list[int] = field(default_factory=list)
-    has_sets: bool = False
-    has_lungs: bool = False
+    slug: str
+    words: str
+    first: int
+    count: int
+    url: str
 
 
 def render(folder: Path, self_contained: bool = False) -> Path:
     """Write ``report/index.html`` and further pages from an output folder; return the first.
 
-    With `self_contained` the pictures are embedded, so that a page can be mailed or moved alone.
-    The rows of one page are held at a time. Raises `SetupError` if the folder holds no results or
-    cannot be written, or what it holds is damaged.
+    With `self_contained` the pictures are embedded, so that a page can be mailed or moved alone;
+    it has no script then. One page of rows is held at a time. Raises `SetupError` if the folder
+    holds no results or cannot be written, or what it holds is damaged.
     """
     with SavedRows(folder / output.PREDICTIONS) as rows:
         try:
-            return _render(rows, folder, self_contained)
+            return _Report(rows, folder, self_contained).write()
         except (TypeError, ValueError, AttributeError, jinja2.UndefinedError) as error:
             raise SetupError(
                 f"The results in {folder} are damaged, and the report cannot be made of them: run "
@@ -82,148 +70,175 @@ def render(folder: Path, self_contained: bool = False) -> Path:
             ) from error
 
 
-def _render(rows: SavedRows, folder: Path, self_contained: bool) -> Path:
-    run = manifest.load(folder / output.MANIFEST)
-    card = run.get("card", {})
-    seen = _overview(rows, card.get("negative_class", ""))
-    classes = [name.removeprefix("prob_") for name in rows.header if _is_prob(name)]
-    target = folder / output.REPORT
-    style = (Path(templates.__file__).parent / "report.css").read_text(encoding="utf-8")
-    template = environment().get_template("report.html")
-    _add_pictures(seen.unjudged["rejected"].listed, folder, self_contained)
-    judged = len(seen.positions)
-    names = [
-        "index.html",
-        *(f"page-{n:04}.html" for n in range(2, -(-judged // ROWS_PER_PAGE) + 1)),
-    ]
-    shared: dict[str, Any] = {
-        "page_names": names,
-        "run": run,
-        "classes": classes,
-        "groups": [*classes, *([UNCERTAIN] if seen.has_sets else [])],
-        "outline": about_outline(card, judged, seen.has_lungs),
-        "operating_points": operating_points(card),
-        "statuses": seen.statuses,
-        "predictions": seen.predictions,
-        "total": seen.statuses.total(),
-        "judged_total": judged,
-        "failed": seen.unjudged["failed"],
-        "rejected": seen.unjudged["rejected"],
-        "passed_over": _passed_over(run),
-        "style": style,
-        "style_hash": base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
-        "version": __version__,
-        "self_contained": self_contained,
-    }
-    try:
-        target.mkdir(exist_ok=True)
-        for page in _pages(names, rows, seen.positions):
-            for row in page.rows:
-                _add_view(row, folder, classes, self_contained)
-                row["trust"] = about_image(row, card)
-            write_atomically(target / page.name, template.render(page=page, **shared))
-        for stale in set(target.glob("page-*.html")) - {target / name for name in names}:
+class _Report:
+    """One rendering: what is known of all rows, then pages and data in one pass over them."""
+
+    def __init__(self, rows: SavedRows, folder: Path, self_contained: bool) -> None:
+        self._rows = rows
+        self._folder = folder
+        self._self_contained = self_contained
+        self._run = manifest.load(folder / output.MANIFEST)
+        self._card = self._run.get("card", {})
+        self._classes = [n.removeprefix("prob_") for n in rows.header if n.startswith("prob_")]
+        self._limit = trust_words.focus_limit(self._card)
+        self._seen = overview(rows, self._card.get("negative_class", ""), self._limit)
+        self._groups = [*self._classes, *([UNCERTAIN] if self._seen.has_sets else [])]
+        self._pictures = Pictures(folder, embed=self_contained)
+        self._target = folder / output.REPORT
+
+    def write(self) -> Path:
+        try:
+            self._target.mkdir(exist_ok=True)
+            sizes = _page_sizes(self._seen.places[: self._seen.judged], len(self._classes))
+            names = ["index.html", *(f"page-{n:04}.html" for n in range(2, len(sizes) + 1))]
+            worklist = self._worklist(names, sizes)
+            data = None if self._self_contained else DataFiles(self._target / DATA, self._groups)
+            views = self._views(data)
+            self._write_pages(names, sizes, worklist, views)
+            for _ in views:  # the rows that were not judged have no page, only data
+                pass
+            if data is None:
+                self._remove_app()
+            else:
+                data.finish(self._about(worklist))
+                write_atomically(self._target / APP, pages.script())
+        except OSError as error:
+            raise SetupError(
+                f"The report in {self._target} cannot be written ({error.strerror}), the rows are "
+                "complete: make room or give it write permission, then run the same command again."
+            ) from error
+        return self._target / names[0]
+
+    def _views(self, data: DataFiles | None) -> Iterator[dict[str, Any]]:
+        """Yield every row in the order of need, those judged first, with what is shown of them."""
+        for place in self._seen.places:
+            row: dict[str, Any] = dict(self._rows.at(place.position))
+            if row["prediction"]:
+                add_view(row, self._classes, self._pictures, self._card)
+            elif data is None:
+                return
+            if data is not None:
+                data.add(row, for_app(row, self._pictures))
+            yield row
+
+    def _write_pages(
+        self,
+        names: Sequence[str],
+        sizes: Sequence[int],
+        worklist: Sequence[Group],
+        views: Iterator[dict[str, Any]],
+    ) -> None:
+        _add_pictures(self._seen.rejected, self._pictures)
+        template = pages.environment().get_template("report.html")
+        shared = self._shared(names, worklist)
+        for number, (name, size) in enumerate(zip(names, sizes, strict=True), 1):
+            page = Page(number, name, list(islice(views, size)))
+            write_atomically(self._target / name, template.render(page=page, **shared))
+        for stale in set(self._target.glob("page-*.html")) - {self._target / n for n in names}:
             stale.unlink()
-    except OSError as error:
-        raise SetupError(
-            f"The report in {target} cannot be written ({error.strerror}), the rows are complete: "
-            "make room or give it write permission, then run the same command again."
-        ) from error
-    return target / names[0]
+
+    def _shared(self, names: Sequence[str], worklist: Sequence[Group]) -> dict[str, Any]:
+        """Return what the templates know on every page."""
+        seen, run, card = self._seen, self._run, self._card
+        style, style_hash = pages.style(with_app=not self._self_contained)
+        return {
+            "page_names": names,
+            "run": run,
+            "card": card,
+            "classes": self._classes,
+            "groups": self._groups,
+            "outline": trust_words.about_outline(card, seen.judged, seen.has_lungs),
+            "operating_points": trust_words.operating_points(card),
+            "class_points": trust_words.class_points(card),
+            "statuses": seen.statuses,
+            "predictions": seen.predictions,
+            "total": seen.statuses.total(),
+            "judged_total": seen.judged,
+            "failed": seen.failed,
+            "rejected": seen.rejected,
+            "worklist": worklist,
+            "charts": seen.charts(self._limit),
+            "warnings": run_warnings.warnings(run, card, seen.counts),
+            "cautions": run_warnings.cautions(run, card),
+            "passed_over": _passed_over(run),
+            "colormap": _colormap(run),
+            "title": f"cxr-scan: {seen.statuses['flagged']} flagged, {seen.statuses['failed']} "
+            f"failed of {seen.statuses.total()}",
+            "image_sources": "data:" if self._self_contained else "'self' file: data:",
+            "nonce": "" if self._self_contained else secrets.token_urlsafe(16),
+            "style": style,
+            "style_hash": style_hash,
+            "version": __version__,
+            "self_contained": self._self_contained,
+        }
+
+    def _worklist(self, names: Sequence[str], sizes: Sequence[int]) -> list[Group]:
+        """Return the groups of the order of need, each with the address of its first row."""
+        urls = [name for name, size in zip(names, sizes, strict=True) for _ in range(size)]
+        found, first = [], 0
+        for group, (slug, words) in enumerate(need.GROUPS):
+            count, url = self._seen.groups[group], ""
+            if count and first < self._seen.judged:
+                row = self._rows.at(self._seen.places[first].position)
+                url = f"{urls[first]}#i-{row['sha256'][:12]}"
+            elif count:
+                url = f"#{slug}"
+            found.append(Group(slug, words, first, count, url))
+            first += count
+        return [group for group in found if group.count or group.slug in _ALWAYS_SAID]
+
+    def _about(self, worklist: Sequence[Group]) -> dict[str, Any]:
+        """Return what the index says of the scan."""
+        run = self._run
+        entries = manifest.runs(run)
+        started = str(entries[0].get("started", "")) if entries else ""
+        key = "\0".join((str(run.get("root", "")), str(run.get("model", "")), started))
+        point = next(iter(trust_words.class_points(self._card)), None)
+        return {
+            "run": hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()[:16],
+            "folder": str(run.get("root", "")),
+            "model": str(run.get("model", "")),
+            "classes": self._classes,
+            "groups": self._groups,
+            "negative": self._card.get("negative_class", ""),
+            "operating": point and {"class": point.name, "threshold": point.threshold},
+            "needs": [(g.slug, g.words, g.first, g.count) for g in worklist if g.count],
+        }
+
+    def _remove_app(self) -> None:
+        """Take away what an earlier report with a script left, which these pages do not load."""
+        (self._target / APP).unlink(missing_ok=True)
+        for path in [self._target / DATA / "index.js", *(self._target / DATA).glob("rows-*.js")]:
+            path.unlink(missing_ok=True)
 
 
-def _overview(rows: SavedRows, negative: str) -> _Overview:
-    seen = _Overview()
-    needs = []
-    for position, row in rows:
-        seen.statuses[row["status"]] += 1
-        if row["prediction"]:
-            seen.predictions[row["prediction"]] += 1
-            seen.has_sets = seen.has_sets or bool(row["prediction_set"])
-            seen.has_lungs = seen.has_lungs or bool(row["lung_area"])
-            needs.append((*_need(row, negative), position))
-        elif row["status"] in seen.unjudged:
-            seen.unjudged[row["status"]].add(row)
-    seen.positions = [position for *_, position in sorted(needs)]
-    return seen
+def _page_sizes(judged: Sequence[Place], classes: int) -> list[int]:
+    """Return how many cards stand on each page; there is a first page, if an empty one."""
+    most = min(MAX_CARDS, max(MAX_BARS // max(classes, 1), 1))
+    sizes, texts = [0], 0
+    for place in judged:
+        texts += place.texts
+        if sizes[-1] == most or (sizes[-1] and texts > MAX_TEXTS):
+            sizes.append(0)
+            texts = place.texts
+        sizes[-1] += 1
+    return sizes
 
 
-def environment() -> jinja2.Environment:
-    """Return what renders a report's template: escaping everything, with the filters of reports."""
-    made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(templates.__file__).parent),
-        autoescape=True,  # file names and DICOM strings are hostile
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters["words"] = in_words
-    made.filters["per_cent"] = _per_cent
-    made.filters["thousands"] = _thousands
-    return made
-
-
-def _thousands(number: int) -> str:
-    return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
-
-
-def _per_cent(cell: str) -> str:
-    """Return a probability in per cent; nothing a network says is certain."""
-    share = 100 * float(cell or 0)
-    return f"{share:.0f} %" if share < 99.5 else "> 99 %"
-
-
-def _is_prob(name: str) -> bool:
-    return name.startswith("prob_")
-
-
-def _need(row: dict[str, Any], negative: str) -> tuple[bool, bool, float, str]:
-    """Sort key, those that need a human first: flagged, then positive, then the least sure."""
-    return (
-        row["status"] != "flagged",
-        row["prediction"] == negative,
-        float(row["confidence"] or 0),
-        row["path"],
-    )
-
-
-def _pages(names: list[str], rows: SavedRows, positions: list[int]) -> Iterator[Page]:
-    for index, name in enumerate(names):
-        shown = positions[index * ROWS_PER_PAGE : (index + 1) * ROWS_PER_PAGE]
-        yield Page(index + 1, name, [dict(rows.at(position)) for position in shown])
-
-
-def _add_view(row: dict[str, Any], folder: Path, classes: list[str], embed: bool) -> None:
-    """Add what the template shows of a row beyond its cells."""
-    row["probabilities"] = [(name, float(row[f"prob_{name}"] or 0)) for name in classes]
-    row["flag_list"] = [flag for flag in row["flags"].split(";") if flag]
-    row["best"] = max(row["probabilities"], key=lambda pair: pair[1], default=("", 0))[0]
-    row["uncertain"] = row["prediction"] == UNCERTAIN
-    row["set"] = row["prediction_set"].split(";")
-    urls = [_url(path, folder, embed) for path in output.picture_paths(folder, row["sha256"])]
-    row["pictures"] = urls if all(urls) else None
-
-
-def _add_pictures(rejected: list[dict[str, Any]], folder: Path, embed: bool) -> None:
+def _add_pictures(rejected: Unjudged, pictures: Pictures) -> None:
     """Add the radiograph to rows rejected for what it shows, so that a reader can tell."""
-    most = ROWS_PER_PAGE if embed else MAX_UNJUDGED_LISTED
-    for row in rejected[:most]:
+    for row in rejected.listed:
         if row["reason"] != "duplicate":  # its original has it
-            row["picture"] = _url(output.picture_paths(folder, row["sha256"])[0], folder, embed)
+            row["picture"] = pictures.plain(row["sha256"])
 
 
-def _url(path: Path, folder: Path, embed: bool) -> str:
-    """Return the URL of a picture, empty if it is not there."""
-    try:
-        if not path.stat().st_size:
-            return ""
-        if embed:
-            return f"data:image/jpeg;base64,{base64.b64encode(path.read_bytes()).decode()}"
-    except OSError:
-        return ""
-    return quote(path.relative_to(folder / output.REPORT).as_posix())
+def _colormap(run: dict[str, Any]) -> str:
+    """Return the colours of the last run's heat maps; earlier versions had no choice."""
+    settings = next((entry.get("settings") for entry in reversed(manifest.runs(run))), None)
+    name = settings.get("colormap") if isinstance(settings, dict) else None
+    return name if name in COLORMAPS else COLORMAPS[0]
 
 
-def _passed_over(run: dict[str, Any]) -> list[tuple[str, int]]:
+def _passed_over(run: Mapping[str, Any]) -> list[tuple[str, int]]:
     counts = run.get("passed_over", {})
     return [(PASSED_OVER.get(kind, kind), count) for kind, count in sorted(counts.items())]

@@ -6,6 +6,7 @@ from typing import Any
 
 from scanner import run_log
 from scanner.bundle import DEFAULT_BUNDLE
+from scanner.colormaps import COLORMAPS
 from scanner.limits import STANDARD, Limits
 
 
@@ -18,6 +19,7 @@ class ScanSettings:
     model: Path = DEFAULT_BUNDLE
     batch_size: int | None = None
     precision: str = "auto"
+    backend: str = "tensorflow"
     workers: int | None = None
     limit: int | None = None
     shard: tuple[int, int] = (1, 1)
@@ -27,6 +29,8 @@ class ScanSettings:
     require_gpu: bool = False
     limits: Limits = STANDARD
     hide_paths: bool = False
+    detail_images: bool = False
+    colormap: str = COLORMAPS[0]
     log_format: str = run_log.TEXT
 
     @property

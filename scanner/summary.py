@@ -25,6 +25,7 @@ class Summary:
     seconds: float = 0.0
     predicted: int = 0  # images that the network was shown by this run
     predicting_seconds: float = 0.0
+    busy: float | None = None  # see `Predictor.busy`
     peak_mb: float = 0.0  # of the scan's own process
     peak_decoder_mb: float = 0.0  # of the largest decoder that lived to say so
 
@@ -56,6 +57,7 @@ class Summary:
             "predicted": self.predicted,
             "predicting_seconds": round(self.predicting_seconds, 1),
             "predicted_per_second": _rate(self.predicted, self.predicting_seconds),
+            "predictor_busy": None if self.busy is None else round(self.busy, 3),
             "device": self.device,
             "precision": self.precision,
             "batch_size": self.batch_size,

@@ -4,6 +4,7 @@ Cards come from any version and from other people; what one does not say is left
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from scanner.records import UNCERTAIN
@@ -75,6 +76,52 @@ def operating_points(card: Card) -> list[tuple[str, str]]:
     left_out = trust.get("left_out")
     if isinstance(left_out, list) and left_out:
         said.append(("Left out", " ".join(map(str, left_out))))
+    return said
+
+
+def focus_limit(card: Card) -> float | None:
+    """Return the lung focus below which an image is flagged, None if the card draws no line."""
+    return _threshold(card, "lung_focus")
+
+
+@dataclass(frozen=True)
+class ClassPoint:
+    """A probability above which a class counts as found, and how often that is right, in words."""
+
+    name: str
+    threshold: float
+    says: str
+
+
+def class_points(card: Card) -> list[ClassPoint]:
+    """Return a card's balanced operating points of classes, in its order."""
+    points = []
+    listed = card.get("operating_points")
+    for point in listed if isinstance(listed, list) else []:
+        if not isinstance(point, dict) or point.get("rule") != "balanced":
+            continue
+        threshold = _number(point.get("threshold"))
+        if threshold is None:
+            continue
+        where, measured = "held-out", _part(point, "test")
+        if not measured:
+            where, measured = "validation", _part(point, "validation")
+        rates = [
+            f"{name} {_rate(measured, name)}"
+            for name in ("sensitivity", "specificity")
+            if _number(measured.get(name)) is not None
+        ]
+        says = f"found at {_per_cent(threshold)} or more"
+        if rates:
+            says += f": {', '.join(rates)} on {where} images"
+        points.append(ClassPoint(str(point.get("class")), threshold, says))
+    return points
+
+
+def _rate(measured: Card, name: str) -> str:
+    said, ends = _per_cent(measured[name]), measured.get(f"{name}_95")
+    if isinstance(ends, list) and len(ends) == 2 and all(_number(end) is not None for end in ends):
+        said += f" ({100 * ends[0]:.0f} to {100 * ends[1]:.0f})"
     return said
 
 

@@ -31,6 +31,8 @@ class HeldPredictor(Predictor):
         self._classes = len(bundle.classes)
         self._batches = 0
 
+    busy = None
+
     def predict(self, images: list[npt.NDArray[np.uint8]]) -> Predictions:
         self._batches += 1
         while not Path("go", str(self._batches)).exists():
@@ -85,8 +87,11 @@ class HeldScan:
         return self.process.returncode, said.decode()
 
     def end(self, number: int) -> int:
-        """Send a signal and return the exit code."""
+        """Send a signal, then let what is held go; return the exit code."""
         self.process.send_signal(number)
+        time.sleep(0.5)  # a scan that was interrupted waits for the batch it has begun
+        for batch in range(1, 100):
+            (self.home / "go" / str(batch)).touch()
         self.process.communicate(timeout=_PATIENCE)
         return self.process.returncode
 

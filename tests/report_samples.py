@@ -115,6 +115,27 @@ TRUSTED: dict[str, Any] = {
 }
 
 
+# The probabilities from which on such a model counts a class as found.
+POINTS: dict[str, Any] = {
+    "operating_points": [
+        {
+            "class": name,
+            "rule": rule,
+            "threshold": threshold,
+            "validation": {"sensitivity": 0.97, "specificity": 0.96},
+            "test": {
+                "sensitivity": 0.951,
+                "sensitivity_95": [0.91, 0.98],
+                "specificity": 0.94,
+                "specificity_95": [0.92, 0.96],
+            },
+        }
+        for name, threshold in (("Covid-19", 0.4906), ("Pneumonia", 0.2781))
+        for rule in ("balanced", "sensitive")
+    ]
+}
+
+
 def source(relative: str, size: int = 1000, modified: int = 1) -> Source:
     return Source(Path("/nowhere") / relative.replace("\0", ""), relative, size, modified)
 
@@ -304,6 +325,7 @@ def realistic_night(folder: Path, long_names: bool = False) -> Path:
             flags=flags[number % len(flags)],
             view=("PA", "AP", "")[number % 3],
             patient=file_hash(f"P{number // 2}")[:16],
+            scanned_at=f"2026-11-20T0{1 + number // 20}:{(7 * number) % 60:02}:28Z",
         )
         records.append(record)
         top, left = rng.integers(0, 40, 2)
@@ -334,7 +356,7 @@ def realistic_night(folder: Path, long_names: bool = False) -> Path:
     return write_output(
         folder,
         records,
-        card=DEFAULT_MANIFEST["card"] | TRUSTED,
+        card=DEFAULT_MANIFEST["card"] | TRUSTED | POINTS,
         warnings=[f"folder archive/{name} cannot be opened; the files in it have no rows"],
     )
 
@@ -356,10 +378,14 @@ class Element:
         return " ".join(self._raw_text().split())
 
     def _raw_text(self) -> str:
-        return "".join(c if isinstance(c, str) else c._raw_text() for c in self.children)
+        parts = [c if isinstance(c, str) else c._raw_text() for c in self.children]
+        return "" if self.tag == "template" else "".join(parts)
 
     def all(self, tag: str = "", css_class: str = "", **attributes: str) -> list["Element"]:
-        """Every element inside that has this tag, this class and these attributes, in order."""
+        """Every element inside that has this tag, this class and these attributes, in order.
+
+        As for a browser, what a <template> holds is no part of the page.
+        """
         found = []
         for child in self.children:
             if isinstance(child, Element):
@@ -370,7 +396,8 @@ class Element:
                     and all(child.attributes.get(k) == v for k, v in attributes.items())
                 ):
                     found.append(child)
-                found += child.all(tag, css_class, **attributes)
+                if child.tag != "template":
+                    found += child.all(tag, css_class, **attributes)
         return found
 
     def one(self, tag: str = "", css_class: str = "", **attributes: str) -> "Element":

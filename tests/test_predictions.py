@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from small_models import save_cnn10
 
-from scanner import bundle, network, predictor
+from scanner import bundle, network
 from scanner.errors import SetupError
-from scanner.predictor import Predictor, choose_precision
+from scanner.precision import choose_precision
+from scanner.predictor import Predictor
+from scanner.tensorflow_backend import devices
 
 
 @pytest.fixture(scope="module")
@@ -65,26 +67,26 @@ def test_a_batch_that_does_not_fit_is_halved(
     """
     import tensorflow as tf
 
-    compile_fixed = network.compile_fixed
+    compiled = network.compiled
     tried = []
 
-    def small_memory(model: object, batch_size: int) -> object:
-        tried.append(batch_size)
-        compiled = compile_fixed(model, batch_size)
+    def small_memory(model: object) -> object:
+        function = compiled(model)
 
-        def function(batch: tf.Tensor) -> object:
-            if batch_size > 2:
+        def with_little(batch: tf.Tensor) -> object:
+            tried.append(len(batch))
+            if len(batch) > 2:
                 raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
-            return compiled(batch)
+            return function(batch)
 
-        return function
+        return with_little
 
     images = _images(5)
     expected = Predictor(default, batch_size=2, precision="float32").predict(images)
-    monkeypatch.setattr(network, "compile_fixed", small_memory)
+    monkeypatch.setattr(network, "compiled", small_memory)
     judge = Predictor(default, batch_size=8, precision="float32")
     found = judge.predict(images)
-    assert tried == [8, 4, 2]
+    assert tried == [5, 4, 2, 2, 1]
     assert judge.batch_size == 2
     np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-5)
 
@@ -94,16 +96,21 @@ def test_auto_takes_bfloat16_only_where_it_was_measured_to_agree(default: bundle
         values = {"precisions": {"bfloat16": {"images": images, "label_agreement": agreement}}}
         return bundle.Bundle("x", ("a",), default.spec, 1.0, {}, values)
 
-    assert choose_precision(card(0.9995), "auto", fast_gpu=True) == "bfloat16"
-    assert choose_precision(card(0.9985), "auto", fast_gpu=True) == "float32"
-    assert choose_precision(card(1.0, images=9), "auto", fast_gpu=True) == "float32"
+    assert choose_precision(card(0.9995), "auto", fast_gpu=True, backend="tensorflow") == "bfloat16"
+    assert choose_precision(card(0.9985), "auto", fast_gpu=True, backend="tensorflow") == "float32"
+    assert (
+        choose_precision(card(1.0, images=9), "auto", fast_gpu=True, backend="tensorflow")
+        == "float32"
+    )
     unmeasured = bundle.Bundle("x", ("a",), default.spec, 1.0, {}, {})
-    assert choose_precision(unmeasured, "auto", fast_gpu=True) == "float32"
-    assert choose_precision(unmeasured, "bfloat16", fast_gpu=False) == "bfloat16"
+    assert choose_precision(unmeasured, "auto", fast_gpu=True, backend="tensorflow") == "float32"
+    assert (
+        choose_precision(unmeasured, "bfloat16", fast_gpu=False, backend="tensorflow") == "bfloat16"
+    )
 
 
 def test_a_required_gpu_that_is_missing_is_said(default: bundle.Bundle) -> None:
-    if predictor.devices()[0].startswith("GPU"):
+    if devices()[0].startswith("GPU"):
         pytest.skip("this machine has a GPU")
     with pytest.raises(SetupError, match="--require-gpu was given, but"):
         Predictor(default, require_gpu=True)
@@ -111,7 +118,7 @@ def test_a_required_gpu_that_is_missing_is_said(default: bundle.Bundle) -> None:
 
 @pytest.mark.gpu
 def test_a_gpu_gives_the_labels_of_the_cpu(default: bundle.Bundle) -> None:
-    if not predictor.devices()[0].startswith("GPU"):
+    if not devices()[0].startswith("GPU"):
         pytest.skip("TensorFlow sees no GPU here")
     import tensorflow as tf
 

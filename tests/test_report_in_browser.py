@@ -1,4 +1,7 @@
-"""The report in Chromium, opened from a file: what loads, what links, what must not run."""
+"""The report in Chromium, opened from a file: what loads, what links, what must not run.
+
+Most tests are of the pages as they are without JavaScript; the app has its own.
+"""
 
 import importlib.util
 import shutil
@@ -28,13 +31,6 @@ pytestmark = [
     ),
 ]
 
-# Brings every lazy picture into view once, then tells when all have been tried.
-_SCROLL = """async () => {
-    for (const image of document.images) {
-        image.scrollIntoView();
-        await new Promise(requestAnimationFrame);
-    }
-}"""
 _ALL_TRIED = "() => [...document.images].every(image => image.complete)"
 _BROKEN = "() => [...document.images].filter(i => !i.naturalWidth).map(i => i.src.slice(0, 200))"
 _OVERFLOW = """() => {
@@ -58,13 +54,25 @@ class Visit:
         return self.page
 
     def load_pictures(self) -> None:
-        self.page.evaluate(_SCROLL)
+        for image in self.page.locator("img").all():  # they are lazy
+            image.scroll_into_view_if_needed()
         self.page.wait_for_function(_ALL_TRIED, timeout=_SETTLE_MS)
 
 
 @pytest.fixture
 def visit(browser: "Browser") -> Iterator[Visit]:
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    yield from visiting(browser, java_script=False)
+
+
+@pytest.fixture
+def visit_with_script(browser: "Browser") -> Iterator[Visit]:
+    yield from visiting(browser, java_script=True)
+
+
+def visiting(browser: "Browser", java_script: bool) -> Iterator[Visit]:
+    context = browser.new_context(
+        viewport={"width": 1440, "height": 900}, java_script_enabled=java_script
+    )
     visit = Visit(context.new_page())
 
     def note_request(url: str) -> None:
@@ -183,7 +191,19 @@ def test_hostile_texts_add_no_element_for_the_browser_either(tmp_path: Path, vis
     assert found == visit.page.evaluate(elements)
 
 
-def test_the_policy_stops_what_would_get_in(tmp_path: Path, visit: Visit) -> None:
+def test_hostile_texts_do_nothing_where_scripts_run(
+    tmp_path: Path, visit_with_script: Visit
+) -> None:
+    visit = visit_with_script
+    page = visit.open(hostile_page(tmp_path, HOSTILE))
+    page.wait_for_function("document.title.startsWith('cxr-scan: ')")
+    page.wait_for_timeout(500)
+    assert page.title().startswith("cxr-scan: ")
+    assert visit.complaints == []
+
+
+def test_the_policy_stops_what_would_get_in(tmp_path: Path, visit_with_script: Visit) -> None:
+    visit = visit_with_script
     index = render(write_output(tmp_path, [judged("a")]))
     html = index.read_text(encoding="utf-8")
     planted = (
@@ -260,7 +280,7 @@ def test_every_picture_says_what_it_is_to_those_who_do_not_see_it(
     night: Path, visit: Visit
 ) -> None:
     page = visit.open(night / "report" / "index.html")
-    names = page.locator("article a").evaluate_all(
+    names = page.locator("article .pictures a").evaluate_all(
         "all => all.map(a => a.querySelector('img').alt)"
     )
     assert len(names) == 80

@@ -1,5 +1,6 @@
 """What stands on the report's pages, and in which order."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -32,7 +33,8 @@ def rendered(folder: Path, records: list[Record], **manifest: Any) -> Element:
 
 
 def report_files(folder: Path) -> list[str]:
-    return sorted(path.name for path in (folder / "report").iterdir() if path.is_file())
+    files = {path.name for path in (folder / "report").iterdir() if path.is_file()}
+    return sorted(files - {"app.js"})
 
 
 def tiles(page: Element) -> dict[str, str]:
@@ -85,28 +87,6 @@ def test_a_single_page_has_no_pager(tmp_path: Path) -> None:
     assert not rendered(tmp_path, [judged("a.dcm")]).all("nav")
 
 
-def test_flagged_images_come_first_then_positive_then_the_least_sure(tmp_path: Path) -> None:
-    page = rendered(
-        tmp_path,
-        [
-            judged("normal-sure", "Normal", 0.99),
-            judged("normal-unsure", "Normal", 0.40),
-            judged("covid-sure", "Covid-19", 0.95),
-            judged("pneumonia-unsure", "Pneumonia", 0.50),
-            judged("flagged-normal", "Normal", 0.97, ["view_missing"]),
-            judged("flagged-covid", "Covid-19", 0.98, ["view_missing"]),
-        ],
-    )
-    assert judged_paths(page) == [
-        "flagged-covid",
-        "flagged-normal",
-        "pneumonia-unsure",
-        "covid-sure",
-        "normal-unsure",
-        "normal-sure",
-    ]
-
-
 def test_images_that_need_a_look_equally_are_in_order_of_their_names(tmp_path: Path) -> None:
     page = rendered(tmp_path, [judged(name) for name in ("c", "a", "b")])
     assert judged_paths(page) == ["a", "b", "c"]
@@ -114,7 +94,7 @@ def test_images_that_need_a_look_equally_are_in_order_of_their_names(tmp_path: P
 
 def test_the_order_goes_on_over_the_pages(tmp_path: Path) -> None:
     records = [judged(f"{number:03}", confidence=0.99) for number in range(200)]
-    rendered(tmp_path, [*records, judged("flagged", flags=["view_missing"])])
+    rendered(tmp_path, [*records, judged("flagged", flags=["orientation_unusual"])])
     assert judged_paths(read_page(tmp_path / "report" / "index.html"))[0] == "flagged"
     assert judged_paths(read_page(tmp_path / "report" / "page-0002.html")) == ["199"]
 
@@ -155,7 +135,7 @@ def test_every_class_of_a_model_has_a_colour_of_its_own(tmp_path: Path) -> None:
     records = [judged("a.dcm", "class 5", classes=classes)]
     page = read_page(render(write_output(tmp_path, records, classes)))
     style = page.one("style").text
-    used = {rect.attributes["class"] for rect in page.all("rect")} - {"track"}
+    used = {rect.attributes["class"] for rect in page.all("rect")} - {"track", "count"}
     assert len(used) == 6
     assert all(f".{name} {{" in style for name in used)
 
@@ -201,15 +181,15 @@ def test_every_flag_is_said_in_words(flag: str, tmp_path: Path) -> None:
 def test_a_long_list_of_failures_is_capped_and_says_so(tmp_path: Path) -> None:
     page = rendered(tmp_path, [failed(f"{number:04}") for number in range(1003)])
     section = page.one("section", id="failed")
-    assert len(section.one("tbody").all("tr")) == 1000
-    assert "The first 1 000 are listed; predictions.csv has all 1 003." in section.text
+    assert len(section.one("tbody").all("tr")) == 200
+    assert "The first 200 are listed; predictions.csv has all 1 003." in section.text
     assert section.one("ul", "reasons").text.startswith("1 003 ")
 
 
 def test_a_list_at_the_limit_is_not_said_to_be_capped(tmp_path: Path) -> None:
-    page = rendered(tmp_path, [rejected(f"{number:04}") for number in range(1000)])
+    page = rendered(tmp_path, [rejected(f"{number:04}") for number in range(200)])
     section = page.one("section", id="rejected")
-    assert len(section.one("tbody").all("tr")) == 1000
+    assert len(section.one("tbody").all("tr")) == 200
     assert "are listed" not in section.text
 
 
@@ -230,7 +210,7 @@ def test_the_tiles_count_every_row(tmp_path: Path) -> None:
         "rejected": "4",
         "failed": "5",
     }
-    title = page.one("title").text
+    title = page.one("head").one("title").text
     assert "3 flagged" in title and "5 failed" in title
 
 
@@ -344,10 +324,18 @@ def test_pages_of_an_earlier_longer_report_are_removed(tmp_path: Path) -> None:
     assert judged_paths(read_page(tmp_path / "report" / "page-0002.html")) == ["0200"]
 
 
-def test_rendering_again_changes_nothing(tmp_path: Path) -> None:
-    index = render(write_output(tmp_path, [judged("a"), failed("b")], pictures=True))
-    before = index.read_bytes()
-    assert render(tmp_path).read_bytes() == before
+def test_rendering_again_changes_nothing_but_the_key_of_the_script(tmp_path: Path) -> None:
+    write_output(tmp_path, [judged("a"), failed("b")], pictures=True)
+
+    def contents() -> dict[Path, str]:
+        render(tmp_path)
+        files = [path for path in (tmp_path / "report").rglob("*.*") if path.suffix != ".jpg"]
+        texts = {path: path.read_text(encoding="utf-8") for path in files}
+        return {path: re.sub("nonce[-=][^'>]+['\"]", "", text) for path, text in texts.items()}
+
+    before = contents()
+    assert {path.name for path in before} == {"index.html", "app.js", "index.js", "rows-0001.js"}
+    assert contents() == before
 
 
 def test_pictures_are_linked_by_relative_urls(tmp_path: Path) -> None:

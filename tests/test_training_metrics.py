@@ -8,8 +8,8 @@ import pytest
 from scipy.special import softmax
 from sklearn.metrics import auc, classification_report, f1_score, roc_auc_score
 
+from scanner.rates import at_threshold, wilson
 from training.results import metrics
-from training.results.intervals import wilson
 
 CLASSES = ("Covid-19", "Normal", "Pneumonia")
 Sample = tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]
@@ -164,7 +164,7 @@ def test_operating_points_are_the_best_that_validation_has() -> None:
         assert sensitive["validation"]["sensitivity"] >= 0.95
         best = max(spared for found, spared in possible if found >= 0.95)
         assert sensitive["validation"]["specificity"] == pytest.approx(best, abs=1e-4)
-        here = metrics.at_threshold(
+        here = at_threshold(
             test_targets == index, test_probabilities[:, index], balanced["threshold"]
         )
         assert balanced["test"] == here
@@ -183,7 +183,7 @@ def test_a_threshold_as_written_still_finds_the_image_that_gave_it() -> None:
 
 
 def test_an_operating_point_says_nothing_where_there_is_nothing_to_find() -> None:
-    shown = metrics.at_threshold(np.array([False, False]), np.array([0.1, 0.9]), 0.5)
+    shown = at_threshold(np.array([False, False]), np.array([0.1, 0.9]), 0.5)
     assert (shown["sensitivity"], shown["sensitivity_95"]) == (None, None)
     assert shown["specificity"] == 0.5
     targets, probabilities = np.ones(4, int), np.full((4, 2), 0.5)

@@ -1,6 +1,7 @@
 """The training report in Chromium, opened from a file: it loads, fits a phone, and is legible."""
 
 import importlib.util
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,6 +94,31 @@ def test_the_contents_lead_to_the_sections(path: Path, tab: "Page") -> None:
         box = tab.locator(f"[id='{target}'] h2").bounding_box()
         assert box is not None
         assert 0 <= box["y"] < 900
+
+
+_GROUND = "getComputedStyle(document.body).backgroundColor"
+_FIGURE = "getComputedStyle(document.querySelector('.plot img')).filter"
+
+
+def test_a_switch_without_a_script_makes_the_page_and_its_figures_light(
+    path: Path, tab: "Page"
+) -> None:
+    tab.goto(path.as_uri())
+    assert tab.evaluate(_FIGURE) == "none"
+    tab.keyboard.press("Tab")
+    tab.keyboard.press("Space")
+    assert tab.evaluate(_GROUND) == "rgb(243, 245, 248)"
+    assert "invert(1)" in tab.evaluate(_FIGURE)
+    assert tab.evaluate("getComputedStyle(document.querySelector('.card img')).filter") == "none"
+
+
+def test_paper_is_light_whatever_the_screen_is(path: Path, tab: "Page") -> None:
+    tab.goto(path.as_uri())
+    tab.emulate_media(media="print")
+    red, green, blue = re.findall(r"\d+", tab.evaluate(_GROUND))[:3]
+    assert min(int(red), int(green), int(blue)) > 240
+    assert "invert(1)" in tab.evaluate(_FIGURE)
+    assert not tab.locator(".theme").is_visible()
 
 
 @pytest.mark.parametrize(("name", "width"), [("desktop", 1400), ("phone", 390)])

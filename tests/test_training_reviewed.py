@@ -1,6 +1,7 @@
 """Decisions of a review of a scan are labels: alone, or joined to other data, where they win."""
 
 import csv
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,7 @@ from pydicom.dataset import Dataset
 
 from scanner.errors import SetupError
 from scanner.output import MANIFEST, PREDICTIONS, SOURCES
-from scanner.text import cell, printable
-from training.data.tables import unescaped
+from scanner.text import cell, printable, unescaped
 
 
 def _review(output: Path, root: Path, decisions: dict[str, str]) -> Path:
@@ -63,6 +63,59 @@ def test_reviewed_images_join_other_data_and_their_label_wins(tmp_path: Path) ->
     assert data.left_out["the same image was reviewed"] == 1
     assert data.duplicates == 0
     assert "decisions in" in data.form and data.form.startswith("a folder for each class and")
+
+
+def test_what_gives_no_label_is_left_out_and_counted(tmp_path: Path) -> None:
+    _studies(tmp_path / "studies")
+    output = _review(tmp_path / "out", tmp_path / "studies", {})
+    hashes = {
+        name: hashlib.sha256((tmp_path / "studies" / name).read_bytes()).hexdigest()
+        for name in ("-x/a.png", "d.png", "e.png", "f.png", "=1+1.png")
+    }
+    header = "path,sha256,decision,reviewer,conflict\n"
+    rows = [
+        ("d.png", "Normal", "Anna", ""),
+        ("d.png", "Normal", "Ben", ""),
+        ("e.png", "Normal", "Anna", "yes"),
+        ("e.png", "Covid-19", "Ben", "yes"),
+        ("f.png", "unclear", "Anna", ""),
+        ("=1+1.png", "", "Anna", ""),  # a note
+        ("-x/a.png", "Covid-19", "Anna", ""),
+        ("-x/a.png", "", "Ben", ""),
+        ("b\\c.png", "Covid-19", "Anna", ""),  # of a file that had another hash
+    ]
+    table = header + "".join(
+        f"{cell(name)},{hashes.get(name, '0' * 64)},{decision},{who},{conflict}\n"
+        for name, decision, who, conflict in rows
+    )
+    (output / "reviewed.csv").write_text(table)
+    data = loaded(output, tmp_path / "work", least=1)
+    labels = dict(zip(data.names, data.labels, strict=True))
+    assert labels == {"d.png": "Normal", "-x/a.png": "Covid-19"}
+    assert data.left_out == {
+        "reviewers differ": 1,
+        "decision unclear": 1,
+        "no decision": 1,
+        "the file is another one since it was reviewed": 1,
+    }
+
+
+def test_a_disagreement_about_an_answer_gives_no_label(tmp_path: Path) -> None:
+    decisions = _studies(tmp_path / "studies")
+    output = _review(tmp_path / "out", tmp_path / "studies", decisions)
+    table = (output / "reviewed.csv").read_text().splitlines()
+    marked = [row + (",yes" if row.startswith("d.png") else ",") for row in table[1:]]
+    (output / "reviewed.csv").write_text("\n".join(["path,decision,conflict", *marked]))
+    data = loaded(output, tmp_path / "work", least=1)
+    assert "d.png" not in data.names and data.left_out["reviewers differ"] == 1
+
+
+def test_a_scan_with_hidden_paths_says_what_to_do(tmp_path: Path) -> None:
+    output = _review(tmp_path / "out", tmp_path / "studies", {"9d4be0b1a2c3d4e5.png": "Normal"})
+    (output / MANIFEST).write_text(json.dumps({"root": "0" * 16, "hide_paths": True}))
+    words = r"CSV with the columns path and label .* `cxr-scan paths FOLDER .*/out` prints"
+    with pytest.raises(SetupError, match=words):
+        loaded(output, tmp_path / "work")
 
 
 def _with_table(folder: Path, **columns: list[str]) -> Path:
@@ -136,7 +189,9 @@ def test_a_review_that_will_not_do_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="is no review: it needs the columns path and decision"):
         loaded(output, tmp_path / "work")
     (output / "reviewed.csv").unlink()
-    with pytest.raises(SetupError, match=r"out is of a scan but holds no reviewed.csv"):
+    with pytest.raises(
+        SetupError, match=r"out is of a scan but holds no reviewed.csv: `cxr-scan review` makes it"
+    ):
         loaded(output, tmp_path / "work")
     with pytest.raises(SetupError, match="studies is no output folder of a scan: holds no"):
         loaded(output, tmp_path / "work", reviewed=(tmp_path / "studies",))

@@ -269,7 +269,7 @@ def _architecture_of(retrained: Path | None) -> str:
 
 def _recipe(options: dict[str, Any]) -> Any:
     """Return the recipe, with what measures best where an option was left out."""
-    from scanner.predictor import cpu_computes_in_bfloat16
+    from scanner.precision import cpu_computes_in_bfloat16
     from scanner.preprocess import PreprocessSpec
     from training.fit import Recipe
 

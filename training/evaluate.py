@@ -16,6 +16,7 @@ from scanner.bundle import Bundle
 from scanner.errors import SetupError
 from scanner.manifest import versions
 from scanner.predictor import Predictor
+from scanner.rates import at_threshold
 from scanner.storage import write_atomically
 from training.data.dataset import Dataset, DataSettings
 from training.labelled import check_writable, class_indices, load, taught
@@ -134,7 +135,7 @@ def _operating_points(
     points = []
     for point in bundle.card.get("operating_points", []):
         index = bundle.classes.index(point["class"])
-        here = metrics.at_threshold(targets == index, probabilities[:, index], point["threshold"])
+        here = at_threshold(targets == index, probabilities[:, index], point["threshold"])
         points.append({**point, "test": here})
     return points
 

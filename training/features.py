@@ -264,15 +264,13 @@ def _append(
     done = min(draft.rows for draft in drafts.values())
     for draft in drafts.values():
         draft.cut(done)
-    batch = np.zeros((CPU_BATCH_SIZE, *images.shape[1:], 1), np.uint8)
     with bar("features", len(images), " images", done) as shown:
         for start in range(done, len(images), CPU_BATCH_SIZE):
             some = images[start : start + CPU_BATCH_SIZE]
-            batch[: len(some), ..., 0] = some
             with deferred():
-                outputs = function(batch)
+                outputs = function(some[..., None])
                 for name, draft in drafts.items():
-                    draft.write(outputs[name][: len(some)])
+                    draft.write(outputs[name])
             shown.update(len(some))
 
 
@@ -282,8 +280,7 @@ def _compiled(
     """Return the frozen part, uint8 batch (n, size, size, 1) -> float32 arrays by name."""
     import tensorflow as tf
 
-    from scanner.network import compile_fixed
+    from scanner.network import compiled
 
-    model = cut_model(size, weights, cut, precision, with_lungs=with_lungs)
-    compiled = compile_fixed(model, CPU_BATCH_SIZE)
-    return lambda batch: {n: t.numpy() for n, t in compiled(tf.constant(batch)).items()}
+    function = compiled(cut_model(size, weights, cut, precision, with_lungs=with_lungs))
+    return lambda batch: {n: t.numpy() for n, t in function(tf.constant(batch)).items()}

@@ -3,6 +3,7 @@
 import numpy as np
 
 from scanner.predictor import Predictions, Predictor
+from scanner.rates import rounded
 from training.audit import blanks, stamps
 from training.audit.pictures import side_by_side
 from training.audit.result import (
@@ -18,7 +19,7 @@ from training.audit.result import (
     share_of_clusters,
 )
 from training.audit.sample import Bools, Fields, Indices, Sample, ask
-from training.results.intervals import FloatArray, rounded
+from training.results.intervals import FloatArray
 
 MOST_FLIPPED, MOST_MOVED = 0.005, 0.01
 # Images in a picture.

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from scanner.radiograph import FloatArray as Features
+from scanner.rates import rounded
 from training.audit import blanks
 from training.audit.pictures import side_by_side
 from training.audit.result import Figure, Finding, not_done
 from training.audit.sample import Indices, Sample
 from training.results import plots
-from training.results.intervals import bootstrap, percentiles, rounded
+from training.results.intervals import bootstrap, percentiles
 
 _FOLDS = 5
 # The inverse strength of the penalty: there are more features than images.

@@ -6,13 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from training.results.intervals import (
-    FloatArray,
-    percentiles,
-    resampled,
-    rounded,
-    wilson,
-)
+from scanner.rates import rounded, wilson
+from training.results.intervals import FloatArray, percentiles, resampled
 
 Interval = list[float] | None
 SHARE, NUMBER = "share", "number"

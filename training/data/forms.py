@@ -25,7 +25,7 @@ class Item:
     """One labelled image before it is read; a text is empty where the data says nothing.
 
     `name` is for people, `label` as the data has it, `mask` an absolute path, and `part` one of
-    ``train``, ``validation`` and ``test``.
+    ``train``, ``validation`` and ``test``. The label is of the file with this `sha256`.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Item:
     source: str = ""
     mask: str = ""
     part: str = ""
+    sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,16 +69,22 @@ def of_files(form: str, paths: list[Path], items: list[Item], left_out: Counter[
 
     What a scan would reject or fail has no model input but its reason.
     """
-    return Found(form, items, partial(_read, paths), left_out=left_out)
+    hashes = [item.sha256 for item in items]
+    return Found(form, items, partial(_read, paths, hashes), left_out=left_out)
 
 
-def _read(paths: list[Path], positions: Sequence[int], spec: PreprocessSpec) -> Iterator[Picture]:
+def _read(
+    paths: list[Path], hashes: list[str], positions: Sequence[int], spec: PreprocessSpec
+) -> Iterator[Picture]:
     # Without a key: pseudonyms only join the images of a patient here, and are not stored.
     settings = ReadSettings(spec, key=b"")
     # A scan follows no links; here they are the user's own.
     sources = [Source(paths[i].resolve(), paths[i].name, -1, -1) for i in positions]
     with Decoders(settings, min(os.cpu_count() or 1, _MAX_WORKERS), lookahead=64) as decoders:
-        for _, reading in decoders.read(sources):
+        for position, (_, reading) in zip(positions, decoders.read(sources), strict=True):
+            if reading.sha256 and hashes[position] not in ("", reading.sha256):
+                yield Picture(None, "the file is another one since it was reviewed")
+                continue
             reason = reading.reason or "no image"
             yield Picture(reading.model_input, reason, reading.header.patient)
 

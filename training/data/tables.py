@@ -1,19 +1,20 @@
 """Labelled files that a CSV names: a manifest, labels beside a folder, or decisions of a review."""
 
-import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
 from scanner import manifest
+from scanner.decisions import UNCLEAR, YES
 from scanner.errors import SetupError
-from scanner.output import MANIFEST, is_output
+from scanner.output import MANIFEST, REVIEWED, is_output
+from scanner.text import from_cell, unescaped
 from training.data.forms import Found, Item, check_there, of_files
 from training.parts import PARTS
 
-REVIEWED = "reviewed.csv"
 # What the items of a review have as their source.
 REVIEWED_SOURCE = "reviewed"
 
@@ -26,7 +27,6 @@ _SOURCE = ("set", "source")
 _PARTS = {**{part: part for part in PARTS}, "valid": "validation", "val": "validation", "": ""}
 # The frontal views of covid-chestxray-dataset; others (lateral, CT) are no training images.
 _FRONTAL_VIEWS = ("PA", "AP", "AP SUPINE", "")
-_ESCAPED = re.compile(r"\\(?:\\|x[0-9a-f]{2}|u[0-9a-f]{4})")
 
 
 def part_of(name: str) -> str | None:
@@ -89,14 +89,17 @@ def reviewed(place: Path) -> Found:
     """Return the files of a scan with the decisions that a person made about them.
 
     `place` is the output folder of a scan or the ``reviewed.csv`` in it, with the columns path
-    (relative to the scanned folder, which the folder's manifest names) and decision. Rows without
-    a decision are left out. Raises `SetupError` if there is no such file, or files are gone.
+    (relative to the scanned folder, which the folder's manifest names) and decision. Left out, and
+    counted, are images without a class: notes, `UNCLEAR`, and those on which reviewers differ.
+    Files that are others since are found when they are read, by their sha256 if the table has it.
+    Raises `SetupError` if there is no such file, or files are gone.
     """
     file = place / REVIEWED if place.is_dir() else place
     if not file.is_file():
         what = "is of a scan but" if is_output(place) else "is no output folder of a scan:"
         raise SetupError(
-            f"{place} {what} holds no {REVIEWED}: save the decisions of a review there."
+            f"{place} {what} holds no {REVIEWED}: `cxr-scan review` makes it of the decisions that "
+            "a report exports."
         )
     table = _read(file)
     names, decisions = _column(table, ("path",)), _column(table, ("decision",))
@@ -105,8 +108,9 @@ def reviewed(place: Path) -> Found:
     scan = manifest.load(file.parent / MANIFEST)
     if scan.get("hide_paths"):
         raise SetupError(
-            f"{file.parent} is of a scan with --hide-paths, so its rows name no files: put the "
-            "paths that `cxr-scan paths` prints into a CSV with the columns path and label."
+            f"{file.parent} is of a scan with --hide-paths, so its rows name no files: write a "
+            "CSV with the columns path and label into the scanned folder, the decisions with the "
+            f"paths that `cxr-scan paths FOLDER {file.parent}` prints, and train on that."
         )
     stated = scan.get("root")
     if not isinstance(stated, str):
@@ -115,29 +119,43 @@ def reviewed(place: Path) -> Found:
             "in the output folder of its scan."
         )
     root = Path(unescaped(stated))
+    empty = [""] * len(names)
+    hashes, conflicts = (_column(table, (name,)) or empty for name in ("sha256", "conflict"))
+    said: dict[tuple[str, str], _Said] = {}
+    for name, digest, decision, conflict in zip(names, hashes, decisions, conflicts, strict=True):
+        said.setdefault((from_cell(name), digest), _Said()).add(from_cell(decision), conflict)
+    left_out = Counter(one.left_out for one in said.values() if one.left_out)
     items = [
-        Item(unescaped(name.removeprefix("'")), decision, source=REVIEWED_SOURCE)
-        for name, decision in zip(names, decisions, strict=True)
-        if decision
+        Item(name, one.label, source=REVIEWED_SOURCE, sha256=digest)
+        for (name, digest), one in said.items()
+        if not one.left_out
     ]
     paths = [root / item.name for item in items]
     check_there(paths, [item.name for item in items], file, root)
-    left_out = Counter({"no decision": len(names) - len(items)})
-    return of_files(f"decisions in {file}", paths, items, +left_out)
+    return of_files(f"decisions in {file}", paths, items, left_out)
 
 
-def unescaped(text: str) -> str:
-    r"""Return what `scanner.text.printable` wrote as ``\xNN``, ``\uNNNN`` or two backslashes."""
-    return _ESCAPED.sub(_original, text)
+@dataclass
+class _Said:
+    """What the rows of one image say, one of each reviewer."""
 
+    decisions: set[str] = field(default_factory=set)
+    conflict: bool = False
 
-def _original(match: re.Match[str]) -> str:
-    escape = match.group()
-    if escape == "\\\\":
-        return "\\"
-    code = int(escape[2:], 16)
-    # A byte that is not UTF-8 (PEP 383) is written like a control character.
-    return chr(code + 0xDC00 if escape[1] == "x" and code >= 0x80 else code)
+    def add(self, decision: str, conflict: str) -> None:
+        self.decisions |= {decision} - {""}
+        self.conflict |= conflict == YES
+
+    @property
+    def label(self) -> str:
+        return next(iter(self.decisions), "")
+
+    @property
+    def left_out(self) -> str:
+        """Why the image has no label; empty if it has one."""
+        if self.conflict or len(self.decisions) > 1:
+            return "reviewers differ"
+        return {"": "no decision", UNCLEAR: f"decision {UNCLEAR}"}.get(self.label, "")
 
 
 def _read(file: Path) -> pd.DataFrame:

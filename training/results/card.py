@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from scanner.bundle import CARD
+from scanner.rates import with_interval
 from training.audit.result import as_markdown as as_markdown_of_audit
 from training.fit import TOLERATED_OUTSIDE, Fitted, Recipe
 from training.lesson import Lesson
@@ -93,9 +94,7 @@ def _operating_points(points: list[metrics.Figures]) -> list[str]:
         "|---|---|---|---|---|",
     ]
     for point in points:
-        shown = (
-            metrics.with_interval(point["test"], name) for name in ("sensitivity", "specificity")
-        )
+        shown = (with_interval(point["test"], name) for name in ("sensitivity", "specificity"))
         lines.append(
             f"| {point['class']} | {point['rule']} | {point['threshold']:.4f} | "
             + " | ".join(shown)

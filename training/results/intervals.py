@@ -1,4 +1,4 @@
-"""95 % intervals of the figures: Wilson's for shares, a seeded bootstrap over images for others."""
+"""95 % intervals of figures that are no shares, by a seeded bootstrap over images."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,21 +6,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binomtest
+
+from scanner.rates import rounded
 
 FloatArray = npt.NDArray[np.floating[Any]]
 Targets = npt.NDArray[np.int64]
 
 _SEED = 0
 _PERCENTILES = (2.5, 97.5)
-
-
-def wilson(successes: int, trials: int) -> list[float] | None:
-    """Return the 95 % interval of a share after Wilson (1927), or None without trials."""
-    if trials == 0:
-        return None
-    interval = binomtest(successes, trials).proportion_ci(method="wilson")
-    return [rounded(interval.low), rounded(interval.high)]
 
 
 @dataclass(frozen=True)
@@ -94,8 +87,3 @@ def percentiles(drawn: FloatArray) -> list[float] | None:
     """Return the middle 95 % of bootstrapped values (R,), or None if all are NaN (undefined)."""
     known = drawn[~np.isnan(drawn)]
     return [rounded(value) for value in np.percentile(known, _PERCENTILES)] if len(known) else None
-
-
-def rounded(value: Any) -> float:
-    """Return a figure as it is written: four digits, more than a thousand images can show."""
-    return round(float(value), 4)

@@ -15,6 +15,7 @@ from sklearn.metrics import (
     roc_curve,
 )
 
+from scanner.rates import at_threshold, rounded, wilson
 from training.results.intervals import (
     FloatArray,
     Targets,
@@ -22,8 +23,6 @@ from training.results.intervals import (
     bootstrap,
     percentiles,
     resampled,
-    rounded,
-    wilson,
 )
 
 Figures = dict[str, Any]
@@ -210,30 +209,6 @@ def operating_points(
     return points
 
 
-def at_threshold(positive: npt.NDArray[np.bool_], scores: FloatArray, threshold: float) -> Figures:
-    """Return sensitivity and specificity of ``scores >= threshold`` with Wilson intervals.
-
-    Both are None where the images cannot show them.
-    """
-    found = scores >= threshold
-    result: Figures = {}
-    for name, side, right in (
-        ("sensitivity", positive, positive & found),
-        ("specificity", ~positive, ~positive & ~found),
-    ):
-        result[name] = _share(int(right.sum()), int(side.sum()))
-        result[f"{name}_95"] = wilson(int(right.sum()), int(side.sum()))
-    return result
-
-
-def with_interval(figures: Figures, name: str) -> str:
-    """Return one of the figures with its interval, ``0.950 (0.930 to 0.964)``, or ``-``."""
-    if figures[name] is None:
-        return "-"
-    low, high = figures[f"{name}_95"]
-    return f"{figures[name]:.3f} ({low:.3f} to {high:.3f})"
-
-
 def fold_summary(folds: Sequence[Figures], pooled: Figures) -> Figures:
     """Return mean, spread (sample standard deviation) and each fold's value of the main figures.
 
@@ -314,7 +289,3 @@ def _spread(values: list[float | None]) -> Figures:
         "spread": rounded(np.std(known, ddof=1)) if len(known) > 1 else None,
         "each": values,
     }
-
-
-def _share(part: int, whole: int) -> float | None:
-    return rounded(part / whole) if whole else None

@@ -1,15 +1,12 @@
 """A self-contained HTML page of figures: its style is inside, allowed by its hash."""
 
-import base64
-import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import templates
 from scanner import __version__
 from scanner.errors import SetupError
-from scanner.report import environment
+from scanner.pages import environment, style
 from scanner.storage import write_atomically
 
 
@@ -23,12 +20,13 @@ def write(
 
     Raises `SetupError` if it cannot be written.
     """
-    style = (Path(templates.__file__).parent / "report.css").read_text(encoding="utf-8")
+    sheet, sheet_hash = style()
     template_environment = environment()
     template_environment.filters.update(filters)
     html = template_environment.get_template(template).render(
-        style=style,
-        style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+        style=sheet,
+        style_hash=sheet_hash,
+        image_sources="data:",  # pictures are inside, so that the page can be mailed alone
         version=__version__,
         **values,
     )

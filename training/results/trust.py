@@ -11,7 +11,8 @@ from scanner import ood
 from scanner.architecture import Weights
 from scanner.focus import lung_focus
 from scanner.heads import KINDS
-from training.results.intervals import FloatArray, rounded
+from scanner.rates import rounded
+from training.results.intervals import FloatArray
 from training.results.measure import Judgement
 
 # Share of validation images whose right class is in the prediction set, at least.

@@ -11,7 +11,8 @@ from scanner.architecture import Weights
 from scanner.conformal import prediction_sets
 from scanner.focus import Focus, lung_focus
 from scanner.heads import KINDS
-from training.results.intervals import FloatArray, percentiles, resampled, rounded, wilson
+from scanner.rates import rounded, wilson
+from training.results.intervals import FloatArray, percentiles, resampled
 from training.results.measure import Judgement, of_sources
 from training.results.metrics import Figures
 from training.results.trust import Trust

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from training.results.metrics import Figures, with_interval
+from scanner.rates import with_interval
+from training.results.metrics import Figures
 
 # Parts of `trust_figures`: title, and the table's columns, key and heading. Where a part has
 # figures per class, they are of the first column.
