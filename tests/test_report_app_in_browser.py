@@ -358,6 +358,14 @@ def test_nothing_makes_the_app_scroll_sideways(
     assert page.evaluate(OVERFLOW) == [0, []]
 
 
+def test_paper_gets_the_printed_pages(night: Path, app: AppTab) -> None:
+    page = app.open(night, "#layout=table")
+    page.emulate_media(media="print")
+    assert page.locator("#images article").count() == 40
+    assert page.locator("#images article").first.is_visible()
+    assert not page.locator("#app").is_visible()
+
+
 def test_the_light_theme_is_kept(night: Path, app: AppTab) -> None:
     page = app.open(night)
     ground = "getComputedStyle(document.body).backgroundColor"
