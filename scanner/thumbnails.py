@@ -30,7 +30,7 @@ _COLOURS = {
 # The lung field's outline, BGR: light blue, a colour of neither the map nor a radiograph, with
 # a dark edge that shows where it runs over bone.
 _LINE, _EDGE = (255, 225, 150), (40, 20, 0)
-_LINE_WIDTH, _EDGE_WIDTH = 2, 4
+_LINE_WIDTH, _EDGE_WIDTH, _SLACK = 2, 4, 1.0
 
 Grey = npt.NDArray[np.uint8]
 
@@ -74,10 +74,12 @@ def overlay(
     base = cv2.multiply(grey, cv2.LUT(level, kept), scale=1 / 255)
     picture = cv2.add(cv2.merge([base] * 3), cv2.LUT(cv2.merge([level] * 3), colours))
     if lungs is not None:
-        field = cv2.resize(lungs, (width, height), interpolation=cv2.INTER_LINEAR) >= FIELD_FROM
+        field = cv2.resize(lungs, (width, height), interpolation=cv2.INTER_CUBIC) >= FIELD_FROM
         outlines, _ = cv2.findContours(field.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(picture, outlines, -1, _EDGE, _EDGE_WIDTH)
-        cv2.drawContours(picture, outlines, -1, _LINE, _LINE_WIDTH)
+        # Pixel by pixel a thick line is a ladder; a pixel off, it is a line.
+        smooth = [cv2.approxPolyDP(outline, _SLACK, closed=True) for outline in outlines]
+        cv2.drawContours(picture, smooth, -1, _EDGE, _EDGE_WIDTH, cv2.LINE_AA)
+        cv2.drawContours(picture, smooth, -1, _LINE, _LINE_WIDTH, cv2.LINE_AA)
     return encoded(picture)
 
 
