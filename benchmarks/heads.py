@@ -63,7 +63,7 @@ def openvino_passes(loaded: bundle.Bundle, precision: str) -> dict[str, Pass]:
     config = {"INFERENCE_PRECISION_HINT": hint, "NUM_STREAMS": 1}
     passes: dict[str, Pass] = {}
     for name, outputs in PASSES.items():
-        graph = build_graph(loaded, precision)
+        graph = build_graph(loaded, precision == "float32", {})
         ends = {next(iter(result.output(0).names)): result for result in graph.get_results()}
         if all(each in ends for each in outputs):
             part = openvino.Model([ends[each] for each in outputs], graph.get_parameters())

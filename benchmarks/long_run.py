@@ -57,7 +57,7 @@ class StubPredictor(Predictor):
         self.seconds = 0.0
         self._classes = len(bundle.classes)
 
-    busy = None
+    backend, busy = "tensorflow", None
 
     def predict(self, images: list[npt.NDArray[np.uint8]]) -> Predictions:
         stack = np.stack(images)

@@ -16,7 +16,7 @@ from safetensors.numpy import load as load_safetensors
 
 from scanner import bundle
 from scanner.errors import SetupError
-from scanner.precision import BACKENDS, PRECISIONS, card_key
+from scanner.precision import BACKENDS, PRECISIONS, name_of
 from scanner.predictor import Predictor
 from training.made_from import load_parts
 from training.parts import TEST, VALIDATION
@@ -49,7 +49,7 @@ def main() -> None:
                 continue  # TensorFlow takes minutes for what nobody would choose
             coarse = predictor.predict(images)
             found = agreement(exact.probabilities, coarse.probabilities)
-            figures[card_key(backend, precision)] = found
+            figures[name_of(backend, precision)] = found
             same = [
                 np.corrcoef(one.ravel(), other.ravel())[0, 1]
                 for one, other in zip(exact.cam, coarse.cam, strict=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from scanner import __version__, hidden_paths, manifest, memory, output, run_log
+from scanner.precision import name_of
 from scanner.predictor import Predictor
 from scanner.records import Record
 from scanner.summary import Summary
@@ -70,14 +71,15 @@ class Diary:
         """Say what predicts, once it is ready; batches of `wanted` were asked for."""
         self._predictor, summary = predictor, self.summary
         self._batch_size = max(wanted, predictor.batch_size)
-        summary.device, summary.precision = predictor.device, predictor.precision
-        about = f"predicting on {predictor.device} in {predictor.precision}"
-        run_log.say("predictor", about, device=predictor.device, precision=predictor.precision)
+        precision = name_of(predictor.backend, predictor.precision)
+        summary.device, summary.precision = predictor.device, precision
+        about = f"predicting on {predictor.device} in {precision}"
+        run_log.say("predictor", about, device=predictor.device, precision=precision)
         earlier = {str(run.get("precision") or "") for run in self._manifest.earlier_runs} - {""}
-        if earlier - {predictor.precision}:
+        if earlier - {precision}:
             self.warn(
                 f"earlier rows were computed in {', '.join(sorted(earlier))}, these in "
-                f"{predictor.precision}: probabilities may differ in the third decimal"
+                f"{precision}: probabilities may differ in the third decimal"
             )
 
     def predicted(self, images: int, batch_size: int) -> None:

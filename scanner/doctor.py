@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from scanner import bundle, codecs, manifest
-from scanner.network import gpu_computes_in_bfloat16
 from scanner.precision import choose_precision
-from scanner.tensorflow_backend import devices
+from scanner.tensorflow_backend import devices, is_fast
 
 
 def findings(model: Path | None) -> Iterator[tuple[str, list[str]]]:
@@ -27,5 +26,5 @@ def findings(model: Path | None) -> Iterator[tuple[str, list[str]]]:
         ],
     )
     found = devices()
-    precision = choose_precision(loaded, "auto", gpu_computes_in_bfloat16(), "tensorflow")
+    precision = choose_precision(loaded, "auto", is_fast(found[0].startswith("GPU")), "tensorflow")
     yield "devices", [f"{found[0]}: used, in {precision}", *found[1:]]

@@ -14,7 +14,9 @@ from scanner.errors import CxrScanError
 from scanner.interrupts import signal_name
 from scanner.storage import write_atomically
 
-_REPORTED_PACKAGES = ("tensorflow", "keras", "pydicom", "numpy", "opencv-python-headless", "pillow")
+_REPORTED_PACKAGES = (
+    *("tensorflow", "keras", "openvino", "pydicom", "numpy", "opencv-python-headless", "pillow"),
+)
 
 
 class Manifest:

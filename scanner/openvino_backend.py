@@ -10,13 +10,14 @@ from scanner.architecture import ARCHITECTURES
 from scanner.bundle import Bundle
 from scanner.device import cpu_name
 from scanner.errors import SetupError
-from scanner.openvino_graph import build_graph, import_openvino
-from scanner.precision import choose_precision
+from scanner.openvino_graph import build_graph, calibrated_ranges, import_openvino
+from scanner.precision import choose_precision, cpu_computes_in_bfloat16
 from scanner.predictor import CPU_BATCH_SIZE, no_image_fits
 from scanner.radiograph import FloatArray
 
-# By precision: what OpenVINO calls it, and the bytes of a value in the maps between layers.
-_COMPUTED = {"float32": ("f32", 4), "bfloat16": ("bf16", 2)}
+# By precision: what OpenVINO calls it (in int8, that of what is not), and the bytes of a value in
+# the maps between layers.
+_COMPUTED = {"float32": ("f32", 4), "bfloat16": ("bf16", 2), "int8": ("bf16", 2)}
 # What OpenVINO takes whatever the batch: weights as they come, and as its kernels want them.
 _SPARE_MB = 256
 
@@ -32,7 +33,7 @@ class OpenVinoBackend:
                 "--require-gpu was given, but OpenVINO computes on the CPU here: leave one of "
                 "--require-gpu and --backend openvino out."
             )
-        self.precision = choose_precision(bundle, precision, False, "openvino")
+        self.precision = choose_precision(bundle, precision, cpu_computes_in_bfloat16(), "openvino")
         if self.precision not in _COMPUTED:
             raise SetupError(
                 f"OpenVINO does not compute in {self.precision} here: choose --precision "
@@ -50,7 +51,8 @@ class OpenVinoBackend:
         # One stream over all cores: several, each with a part of the batch on a core of its own,
         # were no faster and need the memory of several.
         options = {"INFERENCE_PRECISION_HINT": _COMPUTED[self.precision][0], "NUM_STREAMS": 1}
-        graph = build_graph(bundle, self.precision)
+        ranges = calibrated_ranges(bundle) if self.precision == "int8" else {}
+        graph = build_graph(bundle, self.precision == "float32", ranges)
         self._request: Any = core.compile_model(graph, "CPU", options).create_infer_request()
 
     def fitting(self, batch_size: int) -> int:

@@ -3,9 +3,15 @@
 Everything OpenVINO is told to compute in bfloat16 or int8 it computes so up to the last convolution
 of every path; what follows, averages, logits, softmax and Grad-CAM, stays float32. Therefore the
 small products of the heads are written as multiplications and sums: a MatMul would be rounded.
+
+int8 is that of activations, eight bits from 0 to a range of each layer (`calibrated_ranges`): the
+kernels of a bundle have eight bits already, and the same ones are used. So to round activations is
+all that int8 adds. The first convolution, and the heads, are as in bfloat16.
 """
 
+import math
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -21,6 +27,7 @@ from scanner.architecture import (
     layer_names,
 )
 from scanner.bundle import Bundle
+from scanner.errors import SetupError
 from scanner.radiograph import FloatArray
 
 # A node of the graph; OpenVINO's types are made by its C++ part.
@@ -39,10 +46,38 @@ def import_openvino() -> Any:
     return openvino
 
 
-def build_graph(bundle: Bundle, precision: str) -> Any:
+def calibrated_ranges(bundle: Bundle) -> dict[str, float]:
+    """Return the card's ``int8_ranges``: by convolution but the first, its largest input in int8.
+
+    Raises `SetupError` if the card has none, or others than of its network.
+    """
+    ranges = bundle.card.get("int8_ranges")
+    if ranges is None:
+        raise SetupError(
+            "This model was not calibrated for int8 (its card has no int8_ranges): choose another "
+            "--precision."
+        )
+    layers = layer_names(bundle.architecture)[1:]
+    if not isinstance(ranges, dict) or not all(_above_0(ranges.get(name)) for name in layers):
+        raise SetupError(
+            "The model card's int8_ranges are not a number above 0 for each convolution but the "
+            "first: use another model, or another --precision."
+        )
+    return {name: float(ranges[name]) for name in layers}
+
+
+def _above_0(value: object) -> bool:
+    return isinstance(value, int | float) and 0 < value < math.inf
+
+
+def build_graph(
+    bundle: Bundle, exact: bool, ranges: Mapping[str, float], with_maxima: bool = False
+) -> Any:
     """Return an `openvino.Model` from (n, size, size, 1) uint8 to `Predictions`' fields, any n.
 
-    Outputs are float32, named as the fields. Raises `SetupError` over wrong weights.
+    Outputs are float32, named as the fields. `exact` tells that it will be computed in float32.
+    Convolutions in `ranges` round their input to int8. `with_maxima` adds the largest input (n,) of
+    each convolution but the first, under its name. Raises `SetupError` over wrong weights.
     """
     openvino = import_openvino()
     from openvino import opset13 as ops
@@ -55,19 +90,22 @@ def build_graph(bundle: Bundle, precision: str) -> Any:
 
     radiograph = ops.parameter([-1, size, size, 1], np.uint8, name="radiograph")
     grey = ops.reshape(radiograph, _ints(-1, 1, size, size), special_zero=False)
-    x = _first(ops.convert(grey, "f32"), bundle, 1 if precision == "float32" else 2)
-    base = x
+    x = _first(ops.convert(grey, "f32"), bundle, 1 if exact else 2)
+    base, maxima = x, {}
     first, *rest = layer_names(bundle.architecture)
     block = first.split("_")[0]
     for name in rest:
         if not name.startswith(block):
             x, block = _halved(x), name.split("_")[0]
-        x = _convolution(x, weights[f"{name}/kernel"], weights[f"{name}/bias"])
+        if with_maxima:
+            maxima[name] = ops.reduce_max(x, _ints(1, 2, 3), keep_dims=False)
+        kernel, bias = weights[f"{name}/kernel"], weights[f"{name}/bias"]
+        x = _convolution(x, kernel, bias, largest=ranges.get(name))
         if name == heads.BASE:
             base = x
     if plan.last_pool:
         x = _halved(x)
-    outputs = _classified(x, weights, bundle.temperature)
+    outputs = maxima | _classified(x, weights, bundle.temperature)
     if heads.has_lungs(weights):
         check_shapes(weights, heads.lung_shapes(), "lung head")
         outputs["lungs"] = _lungs(base, weights)
@@ -177,14 +215,35 @@ def _kinds(base: Node, weights: Weights) -> Node:
     return ops.softmax(ops.add(sums, _floats(weights["kinds/bias"][None])), 1)
 
 
-def _convolution(x: Node, kernel: FloatArray, bias: FloatArray, dilation: int = 1) -> Node:
-    """Return relu(convolution), padded to the same size; `kernel` HWIO as in a bundle."""
+def _convolution(
+    x: Node,
+    kernel: FloatArray,
+    bias: FloatArray,
+    dilation: int = 1,
+    largest: float | None = None,
+) -> Node:
+    """Return relu(convolution), padded to the same size; `kernel` HWIO as in a bundle.
+
+    With `largest` in int8: input, 0 or more, in 256 steps up to it, kernels as `bundle.quantise`.
+    """
     from openvino import opset13 as ops
 
     pad = [kernel.shape[0] // 2 * dilation] * 2
     filters = _floats(kernel.transpose(3, 2, 0, 1))
+    if largest is not None:
+        x = _rounded_to_int8(x, [[[[0.0]]]], [[[[largest]]]], 256)
+        most = np.maximum(np.abs(kernel).max(axis=(0, 1, 2)), 1e-12).reshape(-1, 1, 1, 1)
+        filters = _rounded_to_int8(filters, -most, most, 255)
     y = ops.convolution(x, filters, [1, 1], pad, pad, [dilation, dilation])
     return ops.relu(ops.add(y, _floats(bias.reshape(1, -1, 1, 1))))
+
+
+def _rounded_to_int8(x: Node, low: npt.ArrayLike, high: npt.ArrayLike, steps: int) -> Node:
+    """Return values in equal steps from `low` to `high`, which OpenVINO computes with in int8."""
+    from openvino import opset13 as ops
+
+    ends = [_floats(low), _floats(high)]
+    return ops.fake_quantize(x, *ends, *ends, steps)
 
 
 def _halved(x: Node) -> Node:

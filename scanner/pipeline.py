@@ -173,7 +173,7 @@ class _Run:
             limits=settings.limits,
         )
         workers = settings.workers or _WORKERS
-        # Enough ahead to fill the next batch while one is being judged; 0.1 MB each.
+        # Enough ahead to fill the next batch while one is being judged; 0.25 MB each.
         lookahead = 2 * ((settings.batch_size or GPU_BATCH_SIZE) + workers)
         with Decoders(read_settings, workers, lookahead) as decoders:
             files, to_judge, batch = 0, 0, []

@@ -14,24 +14,23 @@ MIN_LABEL_AGREEMENT = 0.999
 MIN_COMPARED_IMAGES = 500
 
 
-def choose_precision(bundle: "Bundle", wanted: str, fast_gpu: bool, backend: str) -> str:
+def choose_precision(bundle: "Bundle", wanted: str, fast: bool, backend: str) -> str:
     """Return the precision to use: `wanted`, or for ``auto`` the fastest that keeps the labels.
 
-    bfloat16 is taken where hardware computes in it (`fast_gpu`, or this CPU) and the bundle's card
-    says that with `backend` it agreed with float32 on at least `MIN_LABEL_AGREEMENT` of
-    `MIN_COMPARED_IMAGES` or more validation images.
+    bfloat16 is taken where the device computes in it (`fast`) and the bundle's card says that with
+    `backend` it agreed with float32 on at least `MIN_LABEL_AGREEMENT` of `MIN_COMPARED_IMAGES` or
+    more validation images.
     """
     if wanted != "auto":
         return wanted
-    measured = bundle.card.get("precisions", {}).get(card_key(backend, "bfloat16"), {})
+    measured = bundle.card.get("precisions", {}).get(name_of(backend, "bfloat16"), {})
     enough = measured.get("images", 0) >= MIN_COMPARED_IMAGES
     agrees = enough and measured.get("label_agreement", 0.0) >= MIN_LABEL_AGREEMENT
-    fast = fast_gpu or cpu_computes_in_bfloat16()
     return "bfloat16" if fast and agrees else "float32"
 
 
-def card_key(backend: str, precision: str) -> str:
-    """Return what a card's ``precisions`` call a precision of a backend."""
+def name_of(backend: str, precision: str) -> str:
+    """Return what cards and runs call a precision of a backend, TensorFlow's by itself."""
     return precision if backend == "tensorflow" else f"{backend} {precision}"
 
 

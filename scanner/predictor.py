@@ -82,6 +82,7 @@ class Predictor:
         require_gpu: bool = False,
         backend: str = "tensorflow",
     ) -> None:
+        self.backend = backend
         self._backend = _make(backend, bundle, precision, require_gpu)
         self.device, self.precision = self._backend.device, self._backend.precision
         self.batch_size = self._backend.fitting(batch_size or self._backend.default_batch_size)

@@ -90,6 +90,11 @@ def cautions(run: Mapping[str, Any], card: Mapping[str, Any]) -> list[str]:
             f"Computed in {precision}: of {thousands(images)} images {_share(agreement, 1)} get "
             "the same class as in full precision."
         )
+    elif precision not in ("", "float32", "openvino float32"):
+        said.append(
+            f"Computed in {precision}: how far that agrees with full precision was not measured "
+            "for this model."
+        )
     return said
 
 

@@ -9,7 +9,7 @@ from scanner import memory, network
 from scanner.bundle import Bundle
 from scanner.device import cpu_name
 from scanner.errors import SetupError
-from scanner.precision import choose_precision
+from scanner.precision import choose_precision, cpu_computes_in_bfloat16
 from scanner.predictor import CPU_BATCH_SIZE, GPU_BATCH_SIZE, no_image_fits
 from scanner.radiograph import FloatArray
 
@@ -32,8 +32,7 @@ class TensorFlowBackend:
                 raise SetupError(_why_no_gpu())
             self.device = _device_name(gpus)
             self.default_batch_size = GPU_BATCH_SIZE if gpus else CPU_BATCH_SIZE
-            fast_gpu = network.gpu_computes_in_bfloat16()
-            self.precision = choose_precision(bundle, precision, fast_gpu, "tensorflow")
+            self.precision = choose_precision(bundle, precision, is_fast(bool(gpus)), "tensorflow")
             if self.precision == "float32":
                 network.compute_in_true_float32()
             self._model = network.build_network(
@@ -69,6 +68,11 @@ class TensorFlowBackend:
             return {name: tensor.numpy() for name, tensor in outputs.items()}
         except tf.errors.ResourceExhaustedError:
             return None
+
+
+def is_fast(on_gpu: bool) -> bool:
+    """Tell whether the device that TensorFlow would use computes in bfloat16."""
+    return network.gpu_computes_in_bfloat16() if on_gpu else cpu_computes_in_bfloat16()
 
 
 def devices() -> list[str]:

@@ -20,8 +20,7 @@ from pebble import ProcessPool as ProcessPool
 # What every worker would import first.
 _PRELOADED = ["scanner.decoding", "scanner.pictures"]
 _PR_SET_PDEATHSIG = 1
-# Predicting is what takes the time: whoever feeds it runs in what it leaves of the cores, which
-# is enough (measured: benchmarks/pipeline.py).
+# Predicting is what takes the time: whoever feeds it runs in what it leaves of the cores.
 _NICENESS = 10
 
 

@@ -31,7 +31,7 @@ class HeldPredictor(Predictor):
         self._classes = len(bundle.classes)
         self._batches = 0
 
-    busy = None
+    backend, busy = "tensorflow", None
 
     def predict(self, images: list[npt.NDArray[np.uint8]]) -> Predictions:
         self._batches += 1

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -91,22 +92,33 @@ def test_a_batch_that_does_not_fit_is_halved(
     np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-5)
 
 
+def test_busy_is_the_share_of_the_time_since_the_first_batch(tmp_path: Path) -> None:
+    save_cnn10(tmp_path / "model")
+    judge = Predictor(bundle.load(tmp_path / "model"), batch_size=4, precision="float32")
+    assert judge.busy is None
+    judge.predict(_images(4))
+    assert judge.busy is None  # kernels were compiled in it
+    judge.predict(_images(4))
+    judge.predict(_images(4))
+    assert judge.busy is not None and judge.busy > 0.9
+    time.sleep(20 * judge.seconds)
+    judge.predict(_images(4))
+    assert 0 < judge.busy < 0.5
+
+
 def test_auto_takes_bfloat16_only_where_it_was_measured_to_agree(default: bundle.Bundle) -> None:
     def card(agreement: float, images: int = 1000) -> bundle.Bundle:
         values = {"precisions": {"bfloat16": {"images": images, "label_agreement": agreement}}}
         return bundle.Bundle("x", ("a",), default.spec, 1.0, {}, values)
 
-    assert choose_precision(card(0.9995), "auto", fast_gpu=True, backend="tensorflow") == "bfloat16"
-    assert choose_precision(card(0.9985), "auto", fast_gpu=True, backend="tensorflow") == "float32"
+    assert choose_precision(card(0.9995), "auto", fast=True, backend="tensorflow") == "bfloat16"
+    assert choose_precision(card(0.9985), "auto", fast=True, backend="tensorflow") == "float32"
     assert (
-        choose_precision(card(1.0, images=9), "auto", fast_gpu=True, backend="tensorflow")
-        == "float32"
+        choose_precision(card(1.0, images=9), "auto", fast=True, backend="tensorflow") == "float32"
     )
     unmeasured = bundle.Bundle("x", ("a",), default.spec, 1.0, {}, {})
-    assert choose_precision(unmeasured, "auto", fast_gpu=True, backend="tensorflow") == "float32"
-    assert (
-        choose_precision(unmeasured, "bfloat16", fast_gpu=False, backend="tensorflow") == "bfloat16"
-    )
+    assert choose_precision(unmeasured, "auto", fast=True, backend="tensorflow") == "float32"
+    assert choose_precision(unmeasured, "bfloat16", fast=False, backend="tensorflow") == "bfloat16"
 
 
 def test_a_required_gpu_that_is_missing_is_said(default: bundle.Bundle) -> None:

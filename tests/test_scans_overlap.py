@@ -32,7 +32,7 @@ _GATE = {"gate": {"reject_below": 0.05, "flag_below": 0.5, "text": "Made up."}}
 class BrightnessPredictor(Predictor):
     """Takes bright pictures for turned ones; `before` is called as each batch begins."""
 
-    device, precision, busy = "no device", "float32", None
+    device, precision, backend, busy = "no device", "float32", "tensorflow", None
     before: Callable[[int], None] = staticmethod(lambda batch: None)
 
     def __init__(self, bundle: Bundle, batch_size: int | None, *_: object) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from scanner import bundle as bundles
 from scanner import ood
 from scanner.interrupts import deferred
+from scanner.precision import name_of
 from scanner.predictor import Predictor
 from training.data.labels import NEGATIVE
 from training.fit import Fitted, Recipe
@@ -110,9 +112,14 @@ def measure(outcome: Outcome, stored: Stored, say: Say) -> Measured:
     points = trust.choose(validation, classes, statistics)
     # The images are in the order of their folders: the first would all be of one class.
     few = np.random.default_rng(0).permutation(len(validation.rows))[:_PRECISION_IMAGES]
-    with deferred():
-        other = Predictor(raw, precision="bfloat16")
-    coarse = judge(other, inputs, validation.rows[few], targets)
+    exact = validation.predictions.probabilities[few]
+    precisions = {}
+    for backend in ("tensorflow", *(["openvino"] if find_spec("openvino") else [])):
+        with deferred():
+            other = Predictor(raw, precision="bfloat16", backend=backend)
+        coarse = recalibrated(judge(other, inputs, validation.rows[few], targets), temperature)
+        found = agreement(exact, coarse.predictions.probabilities)
+        precisions[name_of(backend, "bfloat16")] = found
     figures = {
         "format": 1,
         "classes": classes,
@@ -136,15 +143,13 @@ def measure(outcome: Outcome, stored: Stored, say: Say) -> Measured:
         "history": [{k: round(v, 4) for k, v in row.items()} for row in outcome.fitted.history],
         "best_epoch": outcome.fitted.best_epoch,
     }
-    exact = validation.predictions.probabilities[few]
-    rough = recalibrated(coarse, temperature).predictions.probabilities
     return Measured(
         figures,
         points,
         statistics,
         _dice(taught, test),
         test,
-        {"bfloat16": agreement(exact, rough)},
+        precisions,
         full.device,
     )
 
