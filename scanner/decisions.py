@@ -107,7 +107,8 @@ def _decision(row: list[str], columns: list[str], where: str) -> Decision:
             f"{where}: {len(row)} cells where {len(columns)} are expected, so the file is cut off "
             "or was edited: export it again."
         )
-    cells = {name: value.strip() for name, value in zip(columns, row, strict=True)}
+    found = dict(zip(columns, row, strict=True))
+    cells = {name: value.strip() for name, value in found.items()}
     reviewer = from_cell(cells["reviewer"])
     if not reviewer:
         raise SetupError(f"{where}: no reviewer, so it cannot be told from those of others.")
@@ -118,7 +119,7 @@ def _decision(row: list[str], columns: list[str], where: str) -> Decision:
     if agrees not in ("", YES, NO):
         raise SetupError(f"{where}: agrees is {agrees!r}, expected yes, no or nothing.")
     return Decision(
-        path=cell(from_cell(cells["path"])),
+        path=cell(from_cell(found["path"])),  # a file name may end with a blank
         sha256=sha256,
         decision=from_cell(cells["decision"]),
         agrees=agrees,

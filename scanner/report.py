@@ -63,7 +63,13 @@ def render(folder: Path, self_contained: bool = False) -> Path:
     with SavedRows(folder / output.PREDICTIONS) as rows:
         try:
             return _Report(rows, folder, self_contained).write()
-        except (TypeError, ValueError, AttributeError, jinja2.UndefinedError) as error:
+        except (
+            TypeError,
+            ValueError,
+            OverflowError,
+            AttributeError,
+            jinja2.UndefinedError,
+        ) as error:
             raise SetupError(
                 f"The results in {folder} are damaged, and the report cannot be made of them: run "
                 "the scan again with the same command, it makes anew what is damaged."
@@ -193,15 +199,11 @@ class _Report:
         entries = manifest.runs(run)
         started = str(entries[0].get("started", "")) if entries else ""
         key = "\0".join((str(run.get("root", "")), str(run.get("model", "")), started))
-        point = next(iter(trust_words.class_points(self._card)), None)
         return {
             "run": hashlib.sha256(key.encode(errors="surrogateescape")).hexdigest()[:16],
-            "folder": str(run.get("root", "")),
             "model": str(run.get("model", "")),
             "classes": self._classes,
             "groups": self._groups,
-            "negative": self._card.get("negative_class", ""),
-            "operating": point and {"class": point.name, "threshold": point.threshold},
             "needs": [(g.slug, g.words, g.first, g.count) for g in worklist if g.count],
         }
 

@@ -6,6 +6,7 @@ of a function, with JSON. `data/index.js` has a column for all that is filtered 
 """
 
 import json
+import secrets
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -33,6 +34,8 @@ class DataFiles:
 
     def __init__(self, folder: Path, groups: Sequence[str]) -> None:
         self._folder = folder
+        # What is loaded minutes after the index may be a later report's: then its rows are others.
+        self._rendering = secrets.token_hex(8)
         self._groups = {name: number for number, name in enumerate(groups)}
         self._flags: dict[str, int] = {}
         self._reasons: dict[str, int] = {}
@@ -88,7 +91,7 @@ class DataFiles:
 
     def _write_piece(self) -> None:
         self._pieces += 1
-        content = f"cxrScan.rows({self._pieces}, {for_script(self._piece)});\n"
+        content = f"cxrScan.rows({self._pieces}, {for_script(self._piece)}, '{self._rendering}');\n"
         write_atomically(self._folder / self._name(self._pieces), content)
         self._piece = []
 
@@ -100,6 +103,7 @@ class DataFiles:
         flags = [(flag, in_words(flag)) for flag in self._flags]
         values = {
             "format": FORMAT,
+            "rendering": self._rendering,
             **about,
             "total": len(self._paths),
             "chunk": ROWS_PER_PIECE,

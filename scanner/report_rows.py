@@ -127,7 +127,6 @@ def for_app(row: Mapping[str, Any], pictures: Pictures) -> dict[str, Any]:
         "detailText": row["detail"],
         "camEmpty": row["cam_empty"] == "yes",
         "patient": row["patient"][:_SHOWN_OF_PSEUDONYM],
-        "study": row["study"][:_SHOWN_OF_PSEUDONYM],
     }
 
 

@@ -22,5 +22,8 @@ def details_of(folder: Path) -> list[dict[str, Any]]:
     for number, path in enumerate(sorted((folder / "report" / "data").glob("rows-*.js")), 1):
         assert path.name == f"rows-{number:04}.js"
         text = path.read_text(encoding="ascii")
-        rows += json.loads(text.removeprefix(f"cxrScan.rows({number}, ").removesuffix(");\n"))
+        rendering = index_of(folder)["rendering"]
+        end = f", '{rendering}');\n"
+        assert text.endswith(end)
+        rows += json.loads(text.removeprefix(f"cxrScan.rows({number}, ").removesuffix(end))
     return rows

@@ -1,5 +1,6 @@
 """The report's app in Chromium, opened from a file: filters, order, views, links, long lists."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -295,12 +296,60 @@ def test_a_list_too_long_for_a_browser_comes_in_parts(tmp_path: Path, app: AppTa
     assert "1 to 38" in parts.inner_text()
 
 
-def test_a_report_made_anew_meanwhile_says_reload(tmp_path: Path, app: AppTab) -> None:
-    index = render(write_output(tmp_path, [judged("a.dcm")]))
-    rows = index.parent / "data" / "rows-0001.js"
-    rows.write_text(rows.read_text().replace('"sha256":"', '"sha256":"0'), encoding="utf-8")
-    page = app.open(tmp_path, "#row=n0")
+@pytest.mark.parametrize("added", [["b2.dcm"], []])
+def test_details_of_another_report_are_not_shown(
+    added: list[str], tmp_path: Path, app: AppTab
+) -> None:
+    # Beside a page that is open, the report is made anew, and a row has come in between: the first
+    # row of the piece is the same, and those behind it would have their neighbour's picture.
+    old, new = (
+        render(write_output(tmp_path / name, [judged(path) for path in paths], pictures=True))
+        for name, paths in (
+            ("old", ["a.dcm", "b.dcm", "c.dcm"]),
+            ("new", ["a.dcm", "b.dcm", *added, "c.dcm"]),
+        )
+    )
+    shutil.copy(new.parent / "data/rows-0001.js", old.parent / "data/rows-0001.js")
+    page = app.open(tmp_path / "old", "#row=n0")
     assert page.get_by_text("made anew while this page was open: reload it").is_visible()
+    assert page.locator("#app .card img[src]").count() == 0
+
+
+def test_a_piece_that_lacks_rows_is_not_shown(tmp_path: Path, app: AppTab) -> None:
+    index = render(write_output(tmp_path, [judged("a.dcm"), judged("b.dcm")], pictures=True))
+    rows = index.parent / "data" / "rows-0001.js"
+    text = rows.read_text(encoding="ascii")
+    rows.write_text(text[: text.rindex(',{"sha256"')] + text[text.rindex("]") :])
+    page = app.open(tmp_path)
+    assert page.get_by_text("made anew while this page was open: reload it").is_visible()
+    assert page.locator("#app .card img[src]").count() == 0
+
+
+@pytest.mark.parametrize(("layout", "height"), [("cards", 5000), ("table", 3000)])
+def test_every_row_of_a_tall_window_has_its_details(
+    layout: str, height: int, tmp_path: Path, app: AppTab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As in a large report sorted by path: each row on the screen lies in another piece.
+    monkeypatch.setattr("scanner.report_index.ROWS_PER_PIECE", 1)
+    records = [judged(f"{n:03}.dcm", confidence=0.9 - n / 1000) for n in range(90)]
+    render(write_output(tmp_path, records, pictures=True))
+    app.page.set_viewport_size({"width": 1400, "height": height})
+    page = app.open(tmp_path, f"#sort=path&layout={layout}")
+    page.locator("#app").evaluate("app => app.scrollIntoView()")
+    page.wait_for_timeout(2000)
+    drawn = ".view .card" if layout == "cards" else ".rows tr[aria-rowindex]:has(td)"
+    assert page.locator(drawn).count() > 30
+    assert page.locator(f"{drawn}:not(.waiting) img[src]").count() >= page.locator(drawn).count()
+    assert page.locator(f"{drawn}.waiting, {drawn} img[hidden]").count() == 0
+
+
+def test_a_range_may_end_at_nought(night: Path, app: AppTab) -> None:
+    page = app.open(night)
+    page.get_by_text("More filters").click()
+    page.get_by_label("Confidence to per cent").fill("0")
+    app.settle()
+    assert app.shown == "0 of 46 images"
+    assert "conf=-0" in page.url
 
 
 def test_without_its_index_the_printed_page_stays_and_says_why(tmp_path: Path, app: AppTab) -> None:
@@ -318,6 +367,19 @@ def test_a_missing_file_of_details_is_said_where_they_would_be(tmp_path: Path, a
     page = app.open(tmp_path, "#row=n0")
     assert "rows-0001.js cannot be loaded" in page.locator(".view .card").first.inner_text()
     assert app.paths == ["a.dcm", "b.dcm"]
+
+
+def test_a_file_of_details_that_comes_late_is_asked_for_again(tmp_path: Path, app: AppTab) -> None:
+    index = render(write_output(tmp_path, [judged("a.dcm"), judged("b.dcm")], pictures=True))
+    rows = index.parent / "data" / "rows-0001.js"
+    away = rows.rename(tmp_path / "away.js")
+    page = app.open(tmp_path, "#row=n0")
+    assert "rows-0001.js cannot be loaded" in page.locator(".view .card").first.inner_text()
+    away.rename(rows)
+    page.wait_for_timeout(5200)
+    app.press("j")
+    assert "rows-0001.js cannot be loaded" not in page.locator(".view").inner_text()
+    assert page.locator(".view .card img[src]").count() == 4
 
 
 def test_hostile_texts_do_nothing_in_any_view(tmp_path: Path, app: AppTab) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from command_line import environment, run
 from filelock import FileLock
+from report_samples import judged
 from review_samples import MODEL, Said, export, merged, scanned
 
 from scanner.decisions import EXPORTED, MERGED
@@ -37,6 +38,12 @@ def test_a_decision_is_kept_with_the_answer_it_was_about(output: Path) -> None:
     assert (row["reviewer"], row["decided_at"]) == ("Anna", "2026-11-23T07:00:00.123Z")
     assert (row["seconds"], row["model"], row["conflict"]) == ("12.3", MODEL, "")
     assert row["note"] == "'=SUM(A1)\\x0asee \\\\ left"
+
+
+def test_a_path_may_begin_and_end_with_a_blank(tmp_path: Path) -> None:
+    output = scanned(tmp_path / "out", [judged(" a.dcm"), judged("b.dcm ")])
+    assert "merged: 2 new" in _said(output, Said(" a.dcm", "Normal"), Said("b.dcm ", "Normal"))
+    assert [row["path"] for row in merged(output)] == [" a.dcm", "b.dcm "]
 
 
 def test_merging_twice_is_merging_once(output: Path) -> None:

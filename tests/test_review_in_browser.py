@@ -10,7 +10,9 @@ import pytest
 from report_app import MARKS, AppTab, open_tab, watch
 from report_samples import HOSTILE, file_hash, judged, rejected, write_output
 
+from scanner.output import REVIEWED
 from scanner.report import render
+from scanner.review import merge
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -57,6 +59,20 @@ def imported(app: AppTab, path: Path, text: str) -> str:
     app.page.locator("input[type=file]").set_input_files(path)
     app.settle()
     return app.page.locator(".review .message").inner_text()
+
+
+def as_csv(rows: list[dict[str, str]]) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, HEADER)
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def rename(app: AppTab, name: str) -> None:
+    app.page.get_by_role("button", name="Change the name").click()
+    app.page.get_by_label("Name or initials").fill(name)
+    app.press("Enter")
 
 
 def said(app: AppTab) -> str:
@@ -234,16 +250,12 @@ def test_an_export_taken_in_elsewhere_is_the_same(
     app.page.keyboard.type("a, \"b\"; 'c'")
     app.press("Escape", "j", "a", "j", "x")
     rows = exported(app)
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, HEADER)
-    writer.writeheader()
-    writer.writerows(rows)
     for tab in open_tab(browser):
         tab.open(scan)
-        said_of_it = imported(tab, tmp_path / "d.csv", text.getvalue())
+        said_of_it = imported(tab, tmp_path / "d.csv", as_csv(rows))
         assert said_of_it == "3 decisions taken in."
         assert exported(tab) == rows
-        assert "3 known already" in imported(tab, tmp_path / "d.csv", text.getvalue())
+        assert "3 known already" in imported(tab, tmp_path / "d.csv", as_csv(rows))
 
 
 def test_decisions_of_other_readers_and_images_are_left_out(
@@ -262,6 +274,187 @@ def test_decisions_of_other_readers_and_images_are_left_out(
     assert "1 of other readers left out" in message
     assert "2 that do not fit this report" in message
     assert [row["path"] for row in exported(app)] == ["0.dcm"]
+
+
+def test_two_readers_at_one_browser_keep_their_own(scan: Path, app: AppTab) -> None:
+    begin(app, scan, "Dr A")
+    app.press("j", "1", "n")
+    app.page.keyboard.type("of A")
+    app.press("Escape", "j", "2")
+    rename(app, "Dr B")
+    assert "0 of 6 reviewed" in said(app)
+    assert not any(app.page.locator(".view .decision").all_inner_texts())
+    app.press("k", "3")
+    assert "1 of 6 reviewed" in said(app)
+    found = [(r["path"], r["reviewer"], r["decision"], r["note"]) for r in exported(app)]
+    assert found == [
+        ("0.dcm", "Dr A", "Covid-19", "of A"),
+        ("0.dcm", "Dr B", "Pneumonia", ""),
+        ("1.dcm", "Dr A", "Normal", ""),
+    ]
+    app.press("z", "z")  # never what another one said
+    assert "0 of 6 reviewed" in said(app)
+    rename(app, " dr  a")  # as the merge compares names
+    assert "2 of 6 reviewed" in said(app)
+    app.open(scan)
+    assert "2 of 6 reviewed" in said(app)
+
+
+def test_a_reader_named_in_another_tab_reads_in_this_one_too(scan: Path, app: AppTab) -> None:
+    begin(app, scan, "Dr A")
+    app.open(scan)
+    app.press("j", "1")
+    other = watch(app.page.context.new_page())
+    other.open(scan)
+    rename(other, "Dr/B %2F")
+    app.settle()
+    assert "0 of 6 reviewed" in said(app)
+    app.press("2")
+    assert {row["reviewer"]: row["decision"] for row in exported(other)} == {
+        "Dr A": "Covid-19",
+        "Dr/B %2F": "Normal",
+    }
+    other.open(scan)
+    assert "1 of 6 reviewed" in said(other)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message", "kept"),
+    [
+        ({"decided_at": "yesterday"}, "1 damaged (the first in row 2: decided_at", {}),
+        ({"decided_at": "=1+1"}, "1 damaged", {}),
+        ({"seconds": "-3"}, "seconds is no number", {}),
+        ({"seconds": "Infinity"}, "seconds is no number", {}),
+        ({"sha256": file_hash("0.dcm") + "=1"}, "sha256 is none", {}),
+        ({"seconds": "12,5"}, "1 decisions taken in.", {"seconds": "12.5"}),
+        (
+            {"decided_at": "2026-11-20 09:00:00+01:00"},
+            "1 decisions taken in.",
+            {"decided_at": "2026-11-20T08:00:00.000Z"},
+        ),
+        (
+            {"decided_at": "2026-11-20T08:00"},
+            "1 decisions taken in.",
+            {"decided_at": "2026-11-20T08:00:00.000Z"},
+        ),
+    ],
+)
+def test_an_import_is_checked_cell_by_cell(
+    changes: dict[str, str],
+    message: str,
+    kept: dict[str, str],
+    scan: Path,
+    tmp_path: Path,
+    app: AppTab,
+) -> None:
+    begin(app, scan)
+    row = dict.fromkeys(HEADER, "") | {"path": "0.dcm", "sha256": file_hash("0.dcm")}
+    row |= {"decision": "Normal", "agrees": "no", "reviewer": "Dr B", "seconds": "3.0"}
+    row |= {"decided_at": "2026-11-20T08:00:00Z", **changes}
+    assert message in imported(app, tmp_path / "d.csv", as_csv([row]))
+    if kept:
+        (found,) = exported(app)
+        assert kept.items() <= found.items()
+    else:
+        assert "0 of 6 reviewed" in said(app)
+
+
+def test_the_later_of_two_times_stands_whatever_their_zones(
+    scan: Path, tmp_path: Path, app: AppTab
+) -> None:
+    begin(app, scan)
+    row = dict.fromkeys(HEADER, "") | {"path": "0.dcm", "sha256": file_hash("0.dcm")}
+    row |= {"agrees": "no", "reviewer": "Dr B", "seconds": "3.0"}
+    later = row | {"decision": "Normal", "decided_at": "2026-11-20T08:00:00Z"}
+    early = row | {"decision": "Covid-19", "decided_at": "2026-11-20T08:30:00+01:00"}
+    imported(app, tmp_path / "d.csv", as_csv([later, early]))
+    assert [found["decision"] for found in exported(app)] == ["Normal"]
+
+
+def test_backslashes_survive_the_merge_and_the_way_back(tmp_path: Path, app: AppTab) -> None:
+    note = "'see \\\\server\\x41 \\\\ \u202eü"
+    folder = write_output(tmp_path / "scan", [judged(" a\\b.dcm ")])
+    render(folder)
+    begin(app, folder, "\\Dr")
+    app.press("j", "n")
+    app.page.get_by_label("Note").fill(note)
+    app.press("Escape", "1")
+    rows = exported(app)
+    (tmp_path / "d.csv").write_text(as_csv(rows), encoding="utf-8", newline="")
+    merge(folder, [tmp_path / "d.csv"])
+    back = (folder / REVIEWED).read_text(encoding="utf-8")
+    app.page.evaluate("localStorage.clear()")
+    app.open(folder)
+    assert imported(app, tmp_path / "e.csv", back) == "1 decisions taken in."
+    app.press("j")
+    assert app.page.get_by_label("Note").input_value() == note
+    assert exported(app) == rows
+
+
+def test_an_imported_decision_outlives_its_note(scan: Path, tmp_path: Path, app: AppTab) -> None:
+    begin(app, scan)
+    row = dict.fromkeys(HEADER, "") | {"path": "0.dcm", "sha256": file_hash("0.dcm")}
+    row |= {"decision": "Normal", "reviewer": "Dr B", "decided_at": "2026-11-20", "note": "x"}
+    imported(app, tmp_path / "d.csv", as_csv([row]))
+    app.press("j", "n", "Backspace", "Escape")
+    assert [(r["decision"], r["note"]) for r in exported(app)] == [("Normal", "")]
+
+
+def test_a_note_being_typed_is_kept_when_the_page_goes(scan: Path, app: AppTab) -> None:
+    begin(app, scan)
+    app.press("j", "n")
+    app.page.keyboard.type("not left yet")
+    app.open(scan)
+    assert [(row["path"], row["note"]) for row in exported(app)] == [("0.dcm", "not left yet")]
+
+
+def test_the_back_button_leaves_a_note_with_its_image(scan: Path, app: AppTab) -> None:
+    app.page.clock.install()
+    begin(app, scan)
+    page = app.page
+    for row in ("n1", "n0"):
+        page.evaluate(f"location.hash = '#row={row}'")
+        page.clock.run_for(1000)
+    assert app.current == "0.dcm"
+    page.keyboard.press("n")
+    page.keyboard.type("of nought")
+    page.go_back()
+    page.clock.run_for(1000)
+    assert app.current == "1.dcm"
+    assert page.get_by_label("Note").input_value() == ""
+    page.clock.run_for(20_000)
+    page.mouse.move(300, 300)
+    page.keyboard.press("Escape")
+    page.keyboard.press("1")
+    page.clock.run_for(1000)
+    rows = {row["path"]: row for row in exported(app)}
+    assert (rows["0.dcm"]["note"], rows["1.dcm"]["note"]) == ("of nought", "")
+    assert float(rows["1.dcm"]["seconds"]) >= 20
+
+
+def test_decisions_are_forgotten_after_an_export_only(scan: Path, app: AppTab) -> None:
+    begin(app, scan, "Dr A")
+    app.press("j", "1")
+    rename(app, "Dr B")
+    app.press("2")
+    page = app.page
+    page.evaluate("localStorage.setItem('cxr-scan/0123456789abcdef/dr a//x', '{}')")
+    forget = page.get_by_role("button", name="Forget these decisions")
+    forget.click()
+    dialog = page.get_by_role("dialog", name="Forget these decisions?")
+    assert "decisions on this scan (2)" in dialog.inner_text()
+    assert dialog.get_by_role("button", name="Forget").is_disabled()
+    dialog.get_by_role("button", name="Cancel").click()
+    assert len(exported(app)) == 2
+    forget.click()
+    with page.expect_download() as download:
+        dialog.get_by_role("button", name="Export").click()
+    assert download.value.path().read_text(encoding="utf-8").count("\n") == 3
+    dialog.get_by_role("button", name="Forget").click()
+    app.settle()
+    assert "0 of 6 reviewed" in said(app)
+    kept = page.evaluate("Object.keys(localStorage).sort()")
+    assert kept == ["cxr-scan/0123456789abcdef/dr a//x", "cxr-scan/reviewer"]
 
 
 @pytest.mark.parametrize("text", ["", "a,b\r\n1,2\r\n", "\x00\xff", "path,sha256\r\n"])
@@ -348,13 +541,9 @@ def test_hostile_notes_and_paths_come_through_export_and_import(
     rows = exported(app)
     assert len(rows) == len(HOSTILE)
     assert not any(row["note"].startswith(tuple("=+-@")) for row in rows)
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, HEADER)
-    writer.writeheader()
-    writer.writerows(rows)
     app.page.evaluate("localStorage.clear()")
     app.open(folder)
-    message = imported(app, tmp_path / "d.csv", text.getvalue())
+    message = imported(app, tmp_path / "d.csv", as_csv(rows))
     assert message == f"{len(HOSTILE)} decisions taken in."
     assert app.page.title() == title
     assert app.complaints == []

@@ -6,13 +6,12 @@
  * @typedef {object} IndexFile
  * @property {number} format
  * @property {string} run what decisions are kept under
- * @property {string} folder
+ * @property {string} rendering of which report this is the index; its details say the same
  * @property {string} model
  * @property {number} total
  * @property {number} chunk rows to a file of details
  * @property {string[]} classes
  * @property {string[]} groups the classes, and "uncertain" where there is such a prediction
- * @property {string} negative
  * @property {string[]} statuses
  * @property {[string, string][]} flags slug and words
  * @property {[string, string][]} reasons slug and words
@@ -36,7 +35,6 @@
  * @property {string} detailText
  * @property {boolean} camEmpty
  * @property {string} patient
- * @property {string} study
  */
 
 /**

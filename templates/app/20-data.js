@@ -3,13 +3,15 @@
 
 // Details of 25 files of 500 rows are about 12 MB; who scrolls on loads them again in a moment.
 const FILES_KEPT = 25;
+// A share that was away for a moment is asked again, but not at every movement.
+const RETRY_MS = 5000;
 
 /** @typedef {ReturnType<typeof columnsOf>} Rows */
 
-/** @type {Map<number, Detail[]>} */
+/** @type {Map<number, Detail[]>} the one used last stands last */
 const loadedFiles = new Map();
-/** @type {Set<number>} */
-const missingFiles = new Set();
+/** @type {Map<number, number>} when they could not be had */
+const missingFiles = new Map();
 /** @type {Set<number>} */
 const filesOnTheWay = new Set();
 
@@ -26,8 +28,8 @@ function loadScript(url, done) {
   script.nonce = nonce;
   script.addEventListener("load", () => done(true));
   script.addEventListener("error", () => done(false));
+  for (const end of ["load", "error"]) script.addEventListener(end, () => script.remove());
   document.head.append(script);
-  script.addEventListener("load", () => script.remove());
 }
 
 /**
@@ -139,9 +141,13 @@ function rowNamed(rows, name) {
  * @returns {Detail | "missing" | null}
  */
 function detailHere(rows, row) {
-  const number = Math.floor(row / rows.file.chunk) + 1;
+  const number = numberOfFile(rows, row);
   const found = loadedFiles.get(number);
-  if (found) return found[row % rows.file.chunk] ?? "missing";
+  if (found) {
+    loadedFiles.delete(number);
+    loadedFiles.set(number, found);
+    return found[row % rows.file.chunk] ?? "missing";
+  }
   return missingFiles.has(number) ? "missing" : null;
 }
 
@@ -155,16 +161,27 @@ function detailHere(rows, row) {
  */
 function detailOf(rows, row, arrived) {
   const here = detailHere(rows, row);
-  const number = Math.floor(row / rows.file.chunk) + 1;
-  if (!here && !filesOnTheWay.has(number)) {
+  const number = numberOfFile(rows, row);
+  const triedAt = missingFiles.get(number);
+  const due = triedAt === undefined ? !here : performance.now() - triedAt > RETRY_MS;
+  if (due && !filesOnTheWay.has(number)) {
     filesOnTheWay.add(number);
     loadScript(fileOfDetails(number), (came) => {
       filesOnTheWay.delete(number);
-      if (!came || !loadedFiles.has(number)) missingFiles.add(number);
+      if (!came || !loadedFiles.has(number)) missingFiles.set(number, performance.now());
       arrived();
     });
   }
   return here;
+}
+
+/**
+ * Return the number of the file that holds a row's details, from 1.
+ * @param {Rows} rows
+ * @param {number} row
+ */
+function numberOfFile(rows, row) {
+  return Math.floor(row / rows.file.chunk) + 1;
 }
 
 /** @param {number} number */
@@ -173,12 +190,17 @@ function fileOfDetails(number) {
 }
 
 /**
- * Take in a file of details, and let go of the one that came first.
+ * Take in a file of details, and let go of those that were not used for longest. Sorted by path,
+ * every row on the screen may lie in another file: what is shown is never let go.
  * @param {number} number
  * @param {Detail[]} details
+ * @param {Set<number>} shown files that hold rows that are shown
  */
-function takeDetails(number, details) {
+function takeDetails(number, details, shown) {
   loadedFiles.set(number, details);
-  const [first] = loadedFiles.keys();
-  if (loadedFiles.size > FILES_KEPT) loadedFiles.delete(first);
+  missingFiles.delete(number);
+  for (const old of loadedFiles.keys()) {
+    if (loadedFiles.size <= FILES_KEPT) break;
+    if (old !== number && !shown.has(old)) loadedFiles.delete(old);
+  }
 }

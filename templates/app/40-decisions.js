@@ -1,5 +1,5 @@
-// What the reader decided, kept in the browser: one entry for each row, so that two tabs on the
-// same run add to each other, and neither overwrites what the other has written.
+// What readers decided, kept in the browser: one entry for each reader and row, so that two tabs on
+// the same run add to each other, and two readers at one computer do not overwrite each other.
 
 const KEPT_UNDER = "cxr-scan";
 const UNCLEAR = "unclear";
@@ -45,7 +45,24 @@ function keepSetting(name, value) {
   }
 }
 
-/** The decisions on one run's rows. */
+/**
+ * Return a name as names are compared, here and by `cxr-scan review`: capitals and blanks do not
+ * tell people apart.
+ * @param {string} name
+ */
+function comparedName(name) {
+  return name.trim().split(/\s+/).join(" ").toLowerCase();
+}
+
+/**
+ * Return a text without slashes, for a part of a key.
+ * @param {string} text
+ */
+function keyPart(text) {
+  return text.replace(/[%/]/g, encodeURIComponent);
+}
+
+/** The decisions on one run's rows: those of all readers, and of the one who reads now by row. */
 class Decisions {
   /**
    * @param {Rows} rows
@@ -55,6 +72,9 @@ class Decisions {
     this.rows = rows;
     this.changed = changed;
     this.prefix = `${KEPT_UNDER}/${rows.file.run}/`;
+    /** @type {Map<string, Decision>} of all readers, by key; also on rows this report lacks */
+    this.all = new Map();
+    this.reader = comparedName(setting("reviewer"));
     /** @type {Map<number, Decision>} */
     this.byRow = new Map();
     /** @type {Uint8Array} 0 nothing, 1 yes, 2 agrees, 3 disagrees: what the filters ask */
@@ -65,58 +85,81 @@ class Decisions {
     this.trouble = storage
       ? ""
       : "This browser keeps nothing for this page: export the decisions before you close it.";
-    /** Decisions on rows that this report no longer has. @type {Map<string, Decision>} */
-    this.strays = new Map();
     this._read();
     window.addEventListener("storage", (event) => {
       if (event.key === null || event.key.startsWith(this.prefix)) this._heard(event);
+      if (event.key === `${KEPT_UNDER}/reviewer`) this.readAs(event.newValue ?? "");
     });
     window.addEventListener("beforeunload", (event) => {
-      if (this.trouble && this.byRow.size) event.preventDefault();
+      if (this.trouble && this.all.size) event.preventDefault();
     });
+  }
+
+  /** Show the decisions of another reader. @param {string} name */
+  readAs(name) {
+    if (comparedName(name) === this.reader) return;
+    this.reader = comparedName(name);
+    this.undoable = [];
+    this.byRow.clear();
+    this.kinds.fill(0);
+    for (const [key, decision] of this.all) this._set(key, decision);
+    this.changed();
   }
 
   _read() {
     if (!storage) return;
     for (let at = 0; at < storage.length; at++) {
       const key = storage.key(at) ?? "";
-      if (key.startsWith(this.prefix)) this._set(key, storage.getItem(key));
+      const text = key.startsWith(this.prefix) ? storage.getItem(key) : null;
+      if (text !== null) this._set(key, parseDecision(text));
     }
   }
 
   /** @param {StorageEvent} event */
   _heard(event) {
     if (event.key !== null) {
-      this._set(event.key, event.newValue);
+      this._set(event.key, event.newValue === null ? undefined : parseDecision(event.newValue));
     } else {
-      this.byRow.clear();
-      this.kinds.fill(0);
+      this._clear();
     }
     this.changed();
   }
 
-  /** @param {number} row */
-  _keyOf(row) {
-    return `${this.prefix}${this.rows.sha[row]}/${this.rows.path[row]}`;
+  _clear() {
+    this.all.clear();
+    this.byRow.clear();
+    this.kinds.fill(0);
+    this.undoable = [];
+  }
+
+  /** @param {number} row @param {string} [reader] as names are compared */
+  _keyOf(row, reader = this.reader) {
+    const { sha, path } = this.rows;
+    return `${this.prefix}${keyPart(reader)}/${keyPart(sha[row])}/${path[row]}`;
+  }
+
+  /**
+   * Return what a key is about; without a row this report lacks the image.
+   * @param {string} key
+   */
+  about(key) {
+    const [reader, , ...rest] = key.slice(this.prefix.length).split("/");
+    const path = rest.join("/");
+    const named = reader.replace(/%2F/g, "/").replace(/%25/g, "%");
+    const found = rowOfPath(this.rows, path);
+    const row = found !== undefined && this._keyOf(found, named) === key ? found : undefined;
+    return { reader: named, path, row };
   }
 
   /**
    * @param {string} key
-   * @param {string | null} text
-   */
-  _set(key, text) {
-    const path = key.slice(key.indexOf("/", this.prefix.length) + 1);
-    const row = rowOfPath(this.rows, path);
-    const decision = text === null ? undefined : parseDecision(text);
-    if (row !== undefined && this._keyOf(row) === key) this._put(row, decision);
-    else if (decision) this.strays.set(path, decision);
-  }
-
-  /**
-   * @param {number} row
    * @param {Decision | undefined} decision
    */
-  _put(row, decision) {
+  _set(key, decision) {
+    if (decision) this.all.set(key, decision);
+    else this.all.delete(key);
+    const { reader, row } = this.about(key);
+    if (row === undefined || reader !== this.reader) return;
     if (decision) this.byRow.set(row, decision);
     else this.byRow.delete(row);
     this.kinds[row] = decision ? kindOf(decision) : 0;
@@ -146,10 +189,11 @@ class Decisions {
    */
   keep(row, decision, undoable = true) {
     if (undoable) this.undoable.push({ row, before: this.byRow.get(row) });
-    this._put(row, decision);
+    const key = this._keyOf(row);
+    this._set(key, decision);
     try {
-      if (decision) storage?.setItem(this._keyOf(row), JSON.stringify(decision));
-      else storage?.removeItem(this._keyOf(row));
+      if (decision) storage?.setItem(key, JSON.stringify(decision));
+      else storage?.removeItem(key);
     } catch {
       this.trouble =
         "This browser has no room for more decisions: export them before you close this page.";
@@ -163,6 +207,13 @@ class Decisions {
     if (!last) return -1;
     this.keep(last.row, last.before, false);
     return last.row;
+  }
+
+  /** Remove the decisions of all readers on this run, from the browser too. */
+  forget() {
+    for (const key of this.all.keys()) storage?.removeItem(key);
+    this._clear();
+    this.changed();
   }
 
   /** How many rows were reviewed, and how many of them agree with the model. */
@@ -195,7 +246,8 @@ function parseDecision(text) {
     const { decision, agrees, reviewer, at, note, sha256 } = found;
     const texts = { decision, agrees, reviewer, at, note, sha256 };
     if (Object.values(texts).some((value) => typeof value !== "string")) return undefined;
-    return { ...texts, seconds: Number(found.seconds) || 0 };
+    const seconds = Number(found.seconds);
+    return { ...texts, seconds: seconds > 0 && seconds < Infinity ? seconds : 0 };
   } catch {
     return undefined;
   }

@@ -78,7 +78,7 @@ function fillPictures(card, rows, row, found) {
   slot(card, "pictures").hidden = Boolean(found) && !pictures;
   slot(card, "missing").hidden = !found || Boolean(pictures);
   if (found === "missing") {
-    const file = fileOfDetails(Math.floor(row / rows.file.chunk) + 1);
+    const file = fileOfDetails(numberOfFile(rows, row));
     slot(card, "missing").textContent = `The details are missing: ${file} cannot be loaded.`;
   } else if (!judged) {
     slot(card, "missing").textContent = "There is no picture of it.";

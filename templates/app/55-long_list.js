@@ -115,6 +115,11 @@ class LongList {
     }
   }
 
+  /** Return the rows that have an item now. */
+  drawn() {
+    return [...this.items.keys()].map((position) => this.rows[position]);
+  }
+
   /** @param {boolean} ask send for details that are not here */
   refill(ask) {
     for (const [position, item] of this.items) this.lines.fill(item, this.rows[position], ask);

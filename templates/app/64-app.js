@@ -35,6 +35,7 @@ class App {
     new ResizeObserver(() => this.stick()).observe(this.toolbar.element);
     window.addEventListener("popstate", () => this.restore());
     window.addEventListener("hashchange", () => this.restore());
+    window.addEventListener("pagehide", () => this.leaveNote());
     this.stopwatch.lookAt(this.current);
     if (this.current >= 0) this.reveal(false);
     if (this.view.open && this.current >= 0) this.lightbox.open();
@@ -90,7 +91,7 @@ class App {
     const listed = LIST_KEYS.some((key) => asked[key] !== this.view[key]);
     this.view = asked;
     const row = rowNamed(this.rows, asked.row);
-    if (row >= 0) this.current = row;
+    if (row >= 0) this.setCurrent(row);
     if (listed) this.refresh();
     if (row >= 0 && !asked.open) this.reveal(true);
     if (asked.open && row >= 0) this.lightbox.open();
@@ -122,6 +123,24 @@ class App {
     return detailHere(this.rows, row);
   }
 
+  /** Return the files that hold the details of rows that are shown. */
+  filesShown() {
+    const rows = this.current < 0 ? this.list.drawn() : [...this.list.drawn(), this.current];
+    return new Set(rows.map((row) => numberOfFile(this.rows, row)));
+  }
+
+  /** What is being typed is a note on the row that is current until now. */
+  leaveNote() {
+    if (document.activeElement === this.panel.note) this.panel.note.blur();
+  }
+
+  /** @param {number} row */
+  setCurrent(row) {
+    this.leaveNote();
+    this.current = row;
+    this.stopwatch.lookAt(row);
+  }
+
   /**
    * Make a row the current one.
    * @param {number} row
@@ -129,8 +148,7 @@ class App {
    */
   goTo(row, focus = true) {
     if (row !== this.current) {
-      this.current = row;
-      this.stopwatch.lookAt(row);
+      this.setCurrent(row);
       this.view = { ...this.view, row: nameOfRow(this.rows, row) };
       this.place();
       this.drawCurrent();
@@ -218,7 +236,7 @@ class App {
     const before = this.decisions.of(this.current);
     const note = text.trim();
     if (note === (before?.note ?? "")) return;
-    if (note || before?.agrees) this.record({ note });
+    if (note || before?.agrees || before?.decision) this.record({ note });
     else this.decisions.keep(this.current, undefined);
   }
 
@@ -233,6 +251,7 @@ class App {
       announce("Nothing was decided: a decision needs a name.");
       return;
     }
+    this.decisions.readAs(setting("reviewer"));
     const before = this.decisions.of(row);
     const detail = this.detailIfHere(row);
     const seconds = (before?.seconds ?? 0) + this.stopwatch.take(row);
@@ -278,14 +297,25 @@ class App {
 
   async askName() {
     await askForName();
+    this.decisions.readAs(setting("reviewer"));
     this.panel.update();
   }
 
   /** @param {(text: string) => void} say */
   exportCsv(say) {
-    const many = this.decisions.byRow.size + this.decisions.strays.size;
+    const many = this.decisions.all.size;
     if (many) saveAs("decisions.csv", decisionsAsCsv(this.decisions));
     say(many ? `${thousands(many)} decisions exported.` : "There is nothing to export yet.");
+  }
+
+  /** @param {(text: string) => void} say */
+  async forget(say) {
+    const many = this.decisions.all.size;
+    if (!many) say("There is nothing to forget.");
+    else if (await askToForget(many, () => this.exportCsv(say))) {
+      this.decisions.forget();
+      say(`${thousands(many)} decisions removed from this browser.`);
+    }
   }
 
   /**
@@ -296,6 +326,7 @@ class App {
     const names = reviewersIn(text);
     if (!setting("reviewer") && names.length === 1) keepSetting("reviewer", names[0]);
     if (!setting("reviewer") && !(await askForName())) return;
+    this.decisions.readAs(setting("reviewer"));
     try {
       say(takeCsv(this.decisions, text, setting("reviewer")));
     } catch (error) {

@@ -134,7 +134,7 @@ function makeToolbar(app) {
     );
     const changed = afterPause(() => {
       const [from, to] = inputs.map((input) => input.value && String(clamp(+input.value, 0, 100)));
-      app.change({ [key]: from || to ? `${parseInt(from) || ""}-${parseInt(to) || ""}` : "" });
+      app.change({ [key]: from || to ? `${from && parseInt(from)}-${to && parseInt(to)}` : "" });
     }, TYPING_MS);
     for (const input of inputs) input.addEventListener("input", changed);
     const field = make(

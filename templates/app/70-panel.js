@@ -64,6 +64,7 @@ function makePanel(app) {
       { class: "files" },
       makeButton("Export decisions.csv", () => app.exportCsv(say)),
       makeButton("Import", () => picker.click()),
+      makeButton("Forget these decisions", () => app.forget(say)),
       picker,
     ),
     message,

@@ -1,4 +1,4 @@
-// Two small dialogs: the reader's name, and the keys.
+// Three small dialogs: the reader's name, the keys, and whether to forget what was decided.
 
 const KEYS = Object.freeze([
   ["j, k", "next, previous image"],
@@ -70,5 +70,30 @@ function askForName() {
   });
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => resolve(dialog.returnValue));
+  });
+}
+
+/**
+ * Ask whether this run's decisions are to be removed, which needs that they were exported just now.
+ * @param {number} many
+ * @param {() => void} save
+ * @returns {Promise<boolean>}
+ */
+function askToForget(many, save) {
+  const text =
+    `All readers' decisions on this scan (${thousands(many)}) are removed from this browser. ` +
+    "Export them first, and see that the file is there: they cannot be brought back.";
+  const forget = makeButton("Forget", () => dialog.close("forget"));
+  forget.disabled = true;
+  const first = makeButton("Export", () => {
+    save();
+    forget.disabled = false;
+  });
+  const buttons = make("p", { class: "choices two" }, first, forget);
+  buttons.append(makeButton("Cancel", () => dialog.close()));
+  /** @type {HTMLDialogElement} */
+  const dialog = openDialog("Forget these decisions?", make("p", {}, text), buttons);
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "forget"));
   });
 }

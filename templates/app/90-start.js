@@ -56,12 +56,15 @@ function startApp(file) {
   takeLinks(app, root);
   // So that the first search need not wait; in small portions, so that nothing else does.
   prepareTexts(rows, 0);
-  cxrScan.rows = (number, details) => {
-    const first = (number - 1) * file.chunk;
-    if (details.length && !details[0].sha256.startsWith(rows.sha[first])) {
+  let warned = false;
+  cxrScan.rows = (number, details, rendering) => {
+    const expected = Math.min(file.chunk, file.total - (number - 1) * file.chunk);
+    if (rendering === file.rendering && details.length === expected) {
+      takeDetails(number, details, app.filesShown());
+    } else if (!warned) {
+      // Its rows may be others: a picture must never stand under another one's prediction.
       warn("The report was made anew while this page was open: reload it.");
-    } else {
-      takeDetails(number, details);
+      warned = true;
     }
   };
 }
@@ -83,8 +86,8 @@ function prepareTexts(rows, from) {
 /** What the files of data call, and the one name that the app has in the page. */
 const cxrScan = {
   index: startApp,
-  /** @type {(number: number, details: Detail[]) => void} */
-  rows: takeDetails,
+  /** @type {(number: number, details: Detail[], rendering: string) => void} */
+  rows: () => {}, // none is sent for before there is an index
 };
 Object.assign(window, { cxrScan });
 
