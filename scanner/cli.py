@@ -206,7 +206,11 @@ class Keywords(click.ParamType[tuple[str, ...]]):
     is_flag=True,
     help="Write the CSV only; `cxr-scan report` makes the report later.",
 )
-@click.option("--self-contained", is_flag=True, help="Embed the pictures in the report's pages.")
+@click.option(
+    "--self-contained",
+    is_flag=True,
+    help="Embed the pictures in the report's pages, to mail one; they have no script then.",
+)
 @click.option(
     "--detail-images",
     is_flag=True,
@@ -418,7 +422,7 @@ def paths(folder: Path, output: Path) -> None:
     epilog="Example: cxr-scan report ./studies-cxr --self-contained",
 )
 @click.argument("output", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--self-contained", is_flag=True, help="Embed the pictures in the pages.")
+@click.option("--self-contained", is_flag=True, help="Embed the pictures, no script.")
 def report(output: Path, self_contained: bool) -> None:
     """Render the HTML report again from the results in OUTPUT, the output folder of a scan."""
     from scanner.report import render

@@ -108,6 +108,22 @@ def test_naming_the_predicted_class_agrees(scan: Path, app: AppTab) -> None:
     assert exported(app)[0]["agrees"] == "yes"
 
 
+def test_x_keeps_the_class_that_was_named(scan: Path, app: AppTab) -> None:
+    begin(app, scan)
+    app.press("j", "1", "x")
+    (row,) = exported(app)
+    assert (row["decision"], row["agrees"]) == ("Covid-19", "no")
+
+
+def test_keys_decide_nothing_on_an_image_that_a_filter_took_away(scan: Path, app: AppTab) -> None:
+    begin(app, scan)
+    app.press("j")
+    app.page.get_by_label("Class", exact=True).select_option("Normal")
+    app.settle()
+    app.press("1", "a", "x")
+    assert "0 of 6 reviewed" in said(app)
+
+
 def test_u_goes_to_what_is_not_reviewed(scan: Path, app: AppTab) -> None:
     begin(app, scan)
     app.press("j", "a", "j", "a", "k", "u")

@@ -69,6 +69,11 @@ class App {
     this.view = { ...this.view, ...changes, part: "" };
     putIntoAddress(this.view, step);
     this.refresh();
+    // A key must not decide on an image that is not to be seen.
+    if (this.current >= 0 && !this.found.includes(this.current)) {
+      this.setCurrent(-1);
+      this.drawCurrent();
+    }
     if (this.toolbar.element.getBoundingClientRect().top <= 0) {
       this.holder.scrollIntoView({ block: "start", behavior: "instant" });
     }
@@ -228,7 +233,10 @@ class App {
   judge(said) {
     const prediction = predictionOf(this.rows, this.current);
     const right = prediction === "uncertain" ? UNCLEAR : prediction;
-    this.record({ decision: said === "yes" ? right : "", agrees: said });
+    const named = this.decisions.of(this.current)?.decision ?? "";
+    // Whoever has named another class disagrees already; the class stays.
+    const other = named === right ? "" : named;
+    this.record({ decision: said === "yes" ? right : other, agrees: said });
   }
 
   /** @param {string} text */
