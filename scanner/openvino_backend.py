@@ -5,14 +5,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scanner import memory
 from scanner.architecture import ARCHITECTURES
 from scanner.bundle import Bundle
 from scanner.device import cpu_name
 from scanner.errors import SetupError
 from scanner.openvino_graph import build_graph, calibrated_ranges, import_openvino
 from scanner.precision import choose_precision, cpu_computes_in_bfloat16
-from scanner.predictor import CPU_BATCH_SIZE, no_image_fits
+from scanner.predictor import CPU_BATCH_SIZE, largest_batch
 from scanner.radiograph import FloatArray
 
 # By precision: what OpenVINO calls it (in int8, that of what is not), and the bytes of a value in
@@ -60,12 +59,7 @@ class OpenVinoBackend:
         size, plan = self._bundle.spec.size, ARCHITECTURES[self._bundle.architecture]
         # The largest map is what the first convolution writes; the second reads it, and writes.
         image_mb = 2 * size * size * plan.blocks[0][0] * _COMPUTED[self.precision][1] / 2**20
-        free_mb = memory.free_mb() - _SPARE_MB
-        while batch_size > 1 and batch_size * image_mb > free_mb:
-            batch_size //= 2
-        if batch_size * image_mb > free_mb:
-            raise no_image_fits(self.device)
-        return batch_size
+        return largest_batch(batch_size, image_mb, _SPARE_MB, self.device)
 
     def run(self, batch: npt.NDArray[np.uint8]) -> dict[str, FloatArray] | None:
         """Return the fields of `Predictions`; never None, for a CPU does not say so in time."""

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from scanner import memory
 from scanner.bundle import Bundle
 from scanner.errors import SetupError
 from scanner.radiograph import FloatArray
@@ -144,6 +145,19 @@ def no_image_fits(device: str) -> SetupError:
         f"Not even one image fits into the memory of {device}: close other programs, or hide the "
         "GPU with CUDA_VISIBLE_DEVICES= to use the CPU. The same command continues."
     )
+
+
+def largest_batch(wanted: int, image_mb: float, spare_mb: float, device: str) -> int:
+    """Return `wanted`, halved until so many images of `image_mb` fit beside `spare_mb`.
+
+    Raises `SetupError` if not even one does.
+    """
+    free_mb = memory.free_mb() - spare_mb
+    while wanted > 1 and wanted * image_mb > free_mb:
+        wanted //= 2
+    if wanted * image_mb > free_mb:
+        raise no_image_fits(device)
+    return wanted
 
 
 def _make(backend: str, bundle: Bundle, precision: str, require_gpu: bool) -> Backend:

@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scanner import memory, network
+from scanner import network
 from scanner.bundle import Bundle
 from scanner.device import cpu_name
 from scanner.errors import SetupError
 from scanner.precision import choose_precision, cpu_computes_in_bfloat16
-from scanner.predictor import CPU_BATCH_SIZE, GPU_BATCH_SIZE, no_image_fits
+from scanner.predictor import CPU_BATCH_SIZE, GPU_BATCH_SIZE, largest_batch
 from scanner.radiograph import FloatArray
 
 # What TensorFlow takes on its first batch whatever its size: threads, compiled functions.
@@ -52,12 +52,7 @@ class TensorFlowBackend:
         largest = max(int(np.prod(layer.output.shape[1:])) for layer in self._model.layers)
         # The map that a layer reads and the one it writes, each also as oneDNN arranges it.
         image_mb = 4 * largest * np.dtype(np.float32).itemsize / 2**20
-        free_mb = memory.free_mb() - _SPARE_MB
-        while batch_size > 1 and batch_size * image_mb > free_mb:
-            batch_size //= 2
-        if batch_size * image_mb > free_mb:
-            raise no_image_fits(self.device)
-        return batch_size
+        return largest_batch(batch_size, image_mb, _SPARE_MB, self.device)
 
     def run(self, batch: npt.NDArray[np.uint8]) -> dict[str, FloatArray] | None:
         """Return the fields of `Predictions`, None if the device has no memory for the batch."""

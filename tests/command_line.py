@@ -32,3 +32,19 @@ def run(*arguments: object, home: Path, timeout: float = 300) -> subprocess.Comp
 def rows(output: Path) -> list[dict[str, str]]:
     with (output / "predictions.csv").open(encoding="utf-8", newline="") as handle:
         return list(csv.DictReader(handle))
+
+
+def loaded(*arguments: object, names: set[str], home: Path) -> str:
+    """Run a command in a process of its own; return which modules of `names` it has loaded."""
+    code = "import sys; from scanner.cli import cli\n"
+    code += f"cli({[str(word) for word in arguments]!r}, standalone_mode=False)\n"
+    code += f"print({names!r} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment(home),
+        cwd=home,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.splitlines()[-1]

@@ -13,6 +13,10 @@ import pydicom
 import pytest
 from dicom_files import as_bytes
 from pydicom.dataset import Dataset
+from report_app import AppTab, open_tab
+from report_samples import realistic_night
+
+from scanner.report import render
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -104,3 +108,17 @@ def tab(browser: "Browser") -> Iterator["Page"]:
     context = browser.new_context(viewport={"width": 1400, "height": 900})
     yield context.new_page()
     context.close()
+
+
+@pytest.fixture
+def app(browser: "Browser") -> Iterator[AppTab]:
+    """A tab for the report's app, which notes what it complains of."""
+    yield from open_tab(browser)
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output folder of a night's scan, with its report; to be read, not changed."""
+    folder = realistic_night(tmp_path_factory.mktemp("night"))
+    render(folder)
+    return folder

@@ -1,12 +1,11 @@
 """The lightbox in Chromium: one image in full, with its heat map, window, zoom, and neighbours."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from report_app import MARKS, AppTab, open_tab
-from report_samples import judged, phantom, realistic_night, rejected, write_output
+from report_samples import judged, phantom, rejected, write_output
 
 from scanner import output
 from scanner.report import render
@@ -15,18 +14,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 pytestmark = MARKS
-
-
-@pytest.fixture
-def app(browser: "Browser") -> Iterator[AppTab]:
-    yield from open_tab(browser)
-
-
-@pytest.fixture(scope="module")
-def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = realistic_night(tmp_path_factory.mktemp("night"))
-    render(folder)
-    return folder
 
 
 def style(app: AppTab, selector: str, name: str) -> str:

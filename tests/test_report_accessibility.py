@@ -1,15 +1,12 @@
 """axe-core on the report: no violation of WCAG 2.2 AA in any view, either theme, any width."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from report_app import MARKS, AppTab, open_tab
-from report_samples import realistic_night
+from report_app import MARKS, AppTab
 from training_report_samples import full_report
 
-from scanner.report import render
 from training.results import report as training_report
 
 if TYPE_CHECKING:
@@ -22,18 +19,6 @@ pytestmark = [
     *MARKS,
     pytest.mark.skipif(not _AXE.is_file(), reason="axe-core is not here: npm ci --ignore-scripts"),
 ]
-
-
-@pytest.fixture
-def app(browser: "Browser") -> Iterator[AppTab]:
-    yield from open_tab(browser)
-
-
-@pytest.fixture(scope="module")
-def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = realistic_night(tmp_path_factory.mktemp("night"))
-    render(folder)
-    return folder
 
 
 def violations(app: AppTab) -> list[str]:

@@ -1,36 +1,23 @@
 """The report's app in Chromium, opened from a file: filters, order, views, links, long lists."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from browser_questions import OVERFLOW
-from report_app import ARTEFACTS, MARKS, AppTab, open_tab
-from report_samples import HOSTILE, judged, realistic_night, write_output
+from report_app import ARTEFACTS, MARKS, AppTab
+from report_samples import HOSTILE, judged, write_output
 from test_report_is_safe import hostile_page
 
 from scanner.report import render
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    pass
 
 pytestmark = MARKS
 
 ROWS = 900
-
-
-@pytest.fixture
-def app(browser: "Browser") -> Iterator[AppTab]:
-    yield from open_tab(browser)
-
-
-@pytest.fixture(scope="module")
-def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = realistic_night(tmp_path_factory.mktemp("night"))
-    render(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from browser_questions import CONTRASTS
 from report_samples import HOSTILE, failed, judged, realistic_night, write_output
 from test_report_is_safe import hostile_page
 
@@ -290,24 +291,7 @@ def test_every_picture_says_what_it_is_to_those_who_do_not_see_it(
 
 def test_the_text_stands_out_from_its_ground(night: Path, visit: Visit) -> None:
     page = visit.open(night / "report" / "index.html")
-    ratios = page.locator("h1, h2, h3, p, td, th, dd, dt, li, code, a").evaluate_all(
-        """all => all.map(element => {
-            const linear = p => p <= .04045 ? p / 12.92 : ((p + .055) / 1.055) ** 2.4;
-            const light = colour => {
-                const parts = colour.match(/[0-9.]+/g).slice(0, 3);
-                const [r, g, b] = parts.map(part => linear(part / 255));
-                return .2126 * r + .7152 * g + .0722 * b;
-            };
-            let ground = element;
-            while (getComputedStyle(ground).backgroundColor === 'rgba(0, 0, 0, 0)') {
-                ground = ground.parentElement;
-            }
-            const pair = [
-                getComputedStyle(element).color, getComputedStyle(ground).backgroundColor];
-            const [low, high] = pair.map(light).sort((a, b) => a - b);
-            return (high + .05) / (low + .05);
-        })"""
-    )
+    ratios = page.locator("h1, h2, h3, p, td, th, dd, dt, li, code, a").evaluate_all(CONTRASTS)
     assert min(ratios) >= 4.5  # WCAG 2.2, 1.4.3
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from browser_questions import CONTRASTS
 from report_samples import failed, judged, realistic_night, rejected, write_output
 from test_report_in_browser import _ARTEFACTS, pytestmark
 
@@ -80,23 +81,7 @@ def test_text_and_marks_stand_out_in_both_themes(theme: str, tmp_path: Path, pag
     page.goto(render(realistic_night(tmp_path)).as_uri())
     page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
     ratios = page.locator("h1, h2, h3, p, td, th, dd, dt, li, code, a, svg text").evaluate_all(
-        """all => all.map(element => {
-            const linear = p => p <= .04045 ? p / 12.92 : ((p + .055) / 1.055) ** 2.4;
-            const light = colour => {
-                const parts = colour.match(/[0-9.]+/g).slice(0, 3);
-                const [r, g, b] = parts.map(part => linear(part / 255));
-                return .2126 * r + .7152 * g + .0722 * b;
-            };
-            let ground = element;
-            while (getComputedStyle(ground).backgroundColor === 'rgba(0, 0, 0, 0)') {
-                ground = ground.parentElement;
-            }
-            const style = getComputedStyle(element);
-            const ink = element.tagName === 'text' ? style.fill : style.color;
-            const pair = [ink, getComputedStyle(ground).backgroundColor];
-            const [low, high] = pair.map(light).sort((a, b) => a - b);
-            return (high + .05) / (low + .05);
-        })"""
+        CONTRASTS
     )
     assert min(ratios) >= 4.5  # WCAG 2.2, 1.4.3
     _ARTEFACTS.mkdir(exist_ok=True)

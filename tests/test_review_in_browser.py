@@ -2,7 +2,6 @@
 
 import csv
 import io
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,11 +20,6 @@ pytestmark = MARKS
 
 HEADER = ["path", "sha256", "decision", "agrees", "reviewer", "decided_at", "seconds", "note"]
 HEADER += ["model"]
-
-
-@pytest.fixture
-def app(browser: "Browser") -> Iterator[AppTab]:
-    yield from open_tab(browser)
 
 
 @pytest.fixture(scope="module")

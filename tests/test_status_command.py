@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import environment, run
+from command_line import loaded, run
 from filelock import FileLock
 from held_scans import HeldScan, build_home, status
 
@@ -177,18 +177,8 @@ def test_hostile_text_in_a_manifest_moves_no_cursor(tmp_path: Path) -> None:
 
 def test_status_loads_nothing_heavy(tmp_path: Path) -> None:
     made_output(tmp_path / "results")
-    code = "import sys; from scanner.cli import cli\n"
-    code += "cli(['status', 'results'], standalone_mode=False)\n"
-    code += "print({'tensorflow', 'keras', 'cv2', 'pydicom', 'numpy'} & set(sys.modules))"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=environment(tmp_path),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.splitlines()[-1] == "set()"
+    names = {"tensorflow", "keras", "cv2", "pydicom", "numpy"}
+    assert loaded("status", "results", names=names, home=tmp_path) == "set()"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="modes are of POSIX systems")
