@@ -19,6 +19,7 @@ from scanner.architecture import (
     Architecture,
     backbone_shapes,
     check_shapes,
+    first_kernel,
     layer_names,
 )
 from scanner.architecture import Weights as Weights  # of every signature here
@@ -92,7 +93,7 @@ def compute_in_true_float32() -> None:
 
 
 def keras_policy(precision: str) -> str:
-    """Return the Keras dtype policy for arithmetic in `precision`; variables stay float32."""
+    """Return the Keras dtype policy to train in `precision` by; variables stay float32."""
     return "float32" if precision == "float32" else f"mixed_{precision}"
 
 
@@ -102,18 +103,27 @@ def build_backbone(
     """Return the network from (N, size, size, 1) uint8 to its feature map (N, size/16, size/16, E).
 
     For vgg19 that is block5_conv4 and E 512, for cnn10 block4_pool and E 256. `precision` is
-    ``float32``, ``bfloat16`` or ``float16`` (arithmetic; variables stay float32). The map is
-    float32 in any case.
-    Raises `SetupError` if `weights` lacks or misshapes a layer.
+    ``float32``, ``bfloat16`` or ``float16``, of arithmetic and variables: to predict by, not to
+    train. The map is float32 in any case. Raises `SetupError` if `weights` lacks or misshapes a
+    layer.
     """
     check_shapes(weights, backbone_shapes(architecture), architecture)
     import keras
 
     plan = ARCHITECTURES[architecture]
     inputs = _radiograph(size)
-    features = _convolve(_scaled(inputs, plan), plan, 1, keras_policy(precision))
-    model = keras.Model(inputs, features, name=architecture)
-    for name in layer_names(architecture):
+    # Grey levels 0..255 have a bfloat16 each; less a mean they have not.
+    grey = keras.ops.cast(inputs, precision)
+    parts = 1 if precision == "float32" else 2
+    seen = [grey] * parts + [keras.ops.ones_like(grey)] * (parts if plan.caffe_input else 0)
+    first, *rest = layer_names(architecture)
+    if len(seen) > 1:
+        grey = keras.layers.Concatenate(dtype=precision, name="grey_and_ones")(seen)
+    x = _convolution(plan.blocks[0][0], precision, first)(grey)
+    model = keras.Model(inputs, _convolve(x, plan, 1, 2, precision), name=architecture)
+    kernel = first_kernel(weights[f"{first}/kernel"], plan, parts)
+    model.get_layer(first).set_weights([kernel, weights[f"{first}/bias"]])
+    for name in rest:
         model.get_layer(name).set_weights([weights[f"{name}/kernel"], weights[f"{name}/bias"]])
     return model
 
@@ -125,10 +135,7 @@ def _radiograph(size: int) -> "keras.KerasTensor":
 
 
 def _scaled(inputs: "keras.KerasTensor", plan: Architecture) -> "keras.KerasTensor":
-    """Scale grey levels as the convolutions expect them.
-
-    In float32: bfloat16 has 8 bits of precision, too few for 256 grey levels less a mean.
-    """
+    """Scale grey levels as the first convolution expects them, to train it."""
     import keras
 
     if not plan.caffe_input:
@@ -139,30 +146,31 @@ def _scaled(inputs: "keras.KerasTensor", plan: Architecture) -> "keras.KerasTens
     return keras.layers.Rescaling(1.0, offset=offset, dtype="float32", name="caffe")(x)
 
 
-def _convolve(
-    x: "keras.KerasTensor", plan: Architecture, first: int, policy: str
-) -> "keras.KerasTensor":
-    """Apply the blocks from number `first` on; return the feature map in float32.
-
-    The first convolution of all is computed in float32 whatever the policy: it sees grey levels,
-    which bfloat16 rounds, through 27 weights, too few for what is rounded to even out. It is 0.4 %
-    of vgg19's arithmetic and was the source of 90 % of the variance that bfloat16 added to logits.
-    """
+def _convolution(filters: int, dtype: str, name: str) -> "keras.Layer":
     import keras
 
-    for block, (filters, depth) in enumerate(plan.blocks[first - 1 :], start=first):
-        for number in range(1, depth + 1):
-            x = keras.layers.Conv2D(
-                filters,
-                3,
-                padding="same",
-                activation="relu",
-                kernel_initializer="he_normal",
-                dtype="float32" if block == number == 1 else policy,
-                name=f"block{block}_conv{number}",
-            )(x)
-        if block < len(plan.blocks) or plan.last_pool:
-            x = keras.layers.MaxPooling2D(dtype=policy, name=f"block{block}_pool")(x)
+    return keras.layers.Conv2D(
+        filters,
+        3,
+        padding="same",
+        activation="relu",
+        kernel_initializer="he_normal",
+        dtype=dtype,
+        name=name,
+    )
+
+
+def _convolve(
+    x: "keras.KerasTensor", plan: Architecture, block: int, number: int, dtype: str
+) -> "keras.KerasTensor":
+    """Apply all from convolution `number` of a block on; return the feature map in float32."""
+    import keras
+
+    for at, (filters, depth) in enumerate(plan.blocks[block - 1 :], start=block):
+        for one in range(number if at == block else 1, depth + 1):
+            x = _convolution(filters, dtype, f"block{at}_conv{one}")(x)
+        if at < len(plan.blocks) or plan.last_pool:
+            x = keras.layers.MaxPooling2D(dtype=dtype, name=f"block{at}_pool")(x)
     return keras.layers.Activation("linear", dtype="float32", name="features")(x)
 
 
@@ -198,7 +206,7 @@ def cut_model(
         output = keras.layers.Activation("linear", dtype="float32", name="cut")(inner)
     outputs = {"cut": output}
     if with_lungs:
-        outputs["lungs"] = heads.lungs(backbone, weights, keras_policy(precision))
+        outputs["lungs"] = heads.lungs(backbone, weights, precision)
     model = keras.Model(backbone.input, outputs)
     heads.set_heads(model, weights)
     return model
@@ -221,13 +229,16 @@ def build_tail(
         inputs = embedding = keras.Input((plan.embedding_size,), name="cut")
     else:
         if cut == "input":
-            done, inputs = 0, _radiograph(size)
-            x = _scaled(inputs, plan)
+            inputs = _radiograph(size)
+            # In float32: `first_kernel` says why.
+            x = _convolution(plan.blocks[0][0], "float32", "block1_conv1")(_scaled(inputs, plan))
+            features = _convolve(x, plan, 1, 2, policy)
         else:
             done = 1 + [f"block{n + 1}_pool" for n in range(len(plan.blocks))].index(cut)
             side = size // 2**done
-            inputs = x = keras.Input((side, side, plan.blocks[done - 1][0]), name="cut")
-        embedding = _average(_convolve(x, plan, done + 1, policy))
+            inputs = keras.Input((side, side, plan.blocks[done - 1][0]), name="cut")
+            features = _convolve(inputs, plan, done + 1, 1, policy)
+        embedding = _average(features)
     logits = keras.layers.Dense(classes, dtype="float32", name="head")(embedding)
     return keras.Model(inputs, logits, name=f"{architecture}_from_{cut}")
 
@@ -273,7 +284,7 @@ def build_network(
         "probabilities": keras.ops.softmax(logits / temperature, axis=-1),
         "cam": keras.ops.relu(selected) / pixels,
         "embedding": embedding,
-        **heads.add_heads(backbone, weights, keras_policy(precision)),
+        **heads.add_heads(backbone, weights, precision),
     }
     model = keras.Model(backbone.input, outputs, name="cxr_scan")
     logits_layer.set_weights([kernel, bias])

@@ -20,10 +20,10 @@ import numpy.typing as npt
 from scanner import heads
 from scanner.architecture import (
     ARCHITECTURES,
-    CAFFE_MEANS,
     Weights,
     backbone_shapes,
     check_shapes,
+    first_kernel,
     layer_names,
 )
 from scanner.bundle import Bundle
@@ -120,42 +120,16 @@ def build_graph(
 
 
 def _first(grey: Node, bundle: Bundle, parts: int) -> Node:
-    """Apply the scaling of grey levels and the first convolution, exact in bfloat16 too.
-
-    Grey levels 0..255 have a bfloat16 each; less a mean they have not. So the convolution sees
-    them as they are: the three equal channels' kernels are summed, and what the means take away is
-    the kernel of a channel of ones, which ends where the image ends as the means do. Kernels are
-    split into `parts`, each what bfloat16 left of the part before: their sum is exact to 16 bits.
-    """
+    """Apply the first convolution to grey levels 0..255; in two `parts` exact in bfloat16 too."""
     from openvino import opset13 as ops
 
-    kernel: FloatArray = bundle.weights["block1_conv1/kernel"]
-    bias = bundle.weights["block1_conv1/bias"]
-    if ARCHITECTURES[bundle.architecture].caffe_input:
-        means = np.array(CAFFE_MEANS, np.float32)[:, None]
-        ones = ops.convert(ops.greater_equal(grey, _floats(0)), "f32")
-        seen = [
-            (kernel.sum(axis=2, keepdims=True), grey),
-            (-(kernel * means).sum(axis=2, keepdims=True), ones),
-        ]
-    else:
-        seen = [(kernel / 255, grey)]
-    kernels, channels = [], []
-    for left, channel in seen:
-        for _ in range(parts - 1):
-            kernels.append(_rounded(left))
-            channels.append(channel)
-            left = left - kernels[-1]
-        kernels.append(left)
-        channels.append(channel)
-    x = ops.concat(channels, 1) if len(channels) > 1 else channels[0]
-    return _convolution(x, np.concatenate(kernels, axis=2), bias)
-
-
-def _rounded(array: FloatArray) -> FloatArray:
-    """Return float32 cut to what bfloat16 holds, its upper 16 bits."""
-    bits = np.ascontiguousarray(array, np.float32).view(np.uint32) & 0xFFFF0000
-    return bits.view(np.float32)
+    plan = ARCHITECTURES[bundle.architecture]
+    channels = [grey] * parts
+    if plan.caffe_input:
+        channels += [ops.convert(ops.greater_equal(grey, _floats(0)), "f32")] * parts
+    x = ops.concat(channels, 1) if len(channels) > 1 else grey
+    kernel = first_kernel(bundle.weights["block1_conv1/kernel"], plan, parts)
+    return _convolution(x, kernel, bundle.weights["block1_conv1/bias"])
 
 
 def _classified(features: Node, weights: Weights, temperature: float) -> dict[str, Node]:

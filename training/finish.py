@@ -75,7 +75,7 @@ def save(
         "kinds": {"text": outcome.heads.kinds, **(outcome.heads.recall or {})},
         "operating_points": figures["operating_points"],
         "audit": for_card(audited.figures),
-        "precisions": measured.precisions,
+        **measured.coarser,
         **card.texts(taught, figures),
         "recipe": {
             **asdict(outcome.recipe),

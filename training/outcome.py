@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ import numpy.typing as npt
 from scanner import bundle as bundles
 from scanner import ood
 from scanner.interrupts import deferred
-from scanner.precision import name_of
 from scanner.predictor import Predictor
 from training.data.labels import NEGATIVE
 from training.fit import Fitted, Recipe
@@ -19,10 +17,9 @@ from training.heads import Heads
 from training.lesson import Lesson
 from training.lungs import dice, read_mask
 from training.parts import TEST, TRAIN, VALIDATION
-from training.results import metrics, trust
+from training.results import metrics, precisions, trust
 from training.results.measure import (
     Judgement,
-    agreement,
     all_figures,
     calibration,
     judge,
@@ -33,8 +30,6 @@ from training.start import Start
 
 Say = Callable[[str], None]
 Stored = dict[str, npt.NDArray[Any]]
-# Enough to see one label in a thousand change, without an hour in float32 on two cores.
-_PRECISION_IMAGES = 1000
 
 
 @dataclass(frozen=True)
@@ -66,8 +61,8 @@ class Measured:
 
     `figures` are what ``metrics.json`` holds, `trust` the operating points that the card holds and
     `statistics` the arrays that belong to them, `dice` how well lung fields agree with the masks of
-    test images (None without either), `test` the judged test images, `precisions` how far coarser
-    arithmetic agrees with float32, `device` what they were judged on.
+    test images (None without either), `test` the judged test images, `coarser` what the card
+    says of coarser arithmetic, `device` what they were judged on.
     """
 
     figures: metrics.Figures
@@ -75,7 +70,7 @@ class Measured:
     statistics: Stored
     dice: dict[str, metrics.Figures] | None
     test: Judgement
-    precisions: dict[str, Any]
+    coarser: dict[str, Any]
     device: str
 
     @property
@@ -110,16 +105,9 @@ def measure(outcome: Outcome, stored: Stored, say: Say) -> Measured:
     validation = recalibrated(raw_validation, temperature)
     test = recalibrated(raw_test, temperature)
     points = trust.choose(validation, classes, statistics)
-    # The images are in the order of their folders: the first would all be of one class.
-    few = np.random.default_rng(0).permutation(len(validation.rows))[:_PRECISION_IMAGES]
-    exact = validation.predictions.probabilities[few]
-    precisions = {}
-    for backend in ("tensorflow", *(["openvino"] if find_spec("openvino") else [])):
-        with deferred():
-            other = Predictor(raw, precision="bfloat16", backend=backend)
-        coarse = recalibrated(judge(other, inputs, validation.rows[few], targets), temperature)
-        found = agreement(exact, coarse.predictions.probabilities)
-        precisions[name_of(backend, "bfloat16")] = found
+    coarser = precisions.compare(
+        raw, temperature, inputs, targets, validation, taught.part(0, TRAIN), say
+    )
     figures = {
         "format": 1,
         "classes": classes,
@@ -149,7 +137,7 @@ def measure(outcome: Outcome, stored: Stored, say: Say) -> Measured:
         statistics,
         _dice(taught, test),
         test,
-        precisions,
+        coarser,
         full.device,
     )
 

@@ -26,7 +26,7 @@ def audit_of_training(outcome: Outcome, stored: Stored, measured: Measured, say:
         outcome.start.spec,
         measured.temperature,
         bundles.dequantise(stored),
-        {"precisions": measured.precisions},
+        measured.coarser,
         outcome.recipe.architecture,
     )
     data, rows = taught.data, taught.part(0, TEST)
