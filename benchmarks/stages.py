@@ -190,11 +190,11 @@ def _report(folder: Path, rounds: int) -> Stage:
 
 
 def _plan(name: str, predicting: float, beside: float, kept: float) -> str:
-    """Return what archives take: one machine judges an image in `predicting` ms or, where the
-    other stages take longer on its cores, in those."""
-    cores = len(os.sched_getaffinity(0))
-    # Predicting has all cores; what the others take of them is taken from it.
-    each = predicting + beside / cores
+    """Return what archives take, from ms an image: `predicting` on all cores, `beside` on one.
+
+    Both share the cores, so what the other stages take is taken from predicting. `kept` is in KB.
+    """
+    each = predicting + beside / len(os.sched_getaffinity(0))
     rows = []
     for count in _ARCHIVES:
         hours = count * each / 3_600_000
